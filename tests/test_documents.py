@@ -36,7 +36,7 @@ from parachute_hub.proxy.routes import Mount, Table
 from parachute_hub.site import cookies
 from parachute_hub.site.pages import CSRF_FIELD
 from parachute_hub.supervise.limits import Timing
-from parachute_hub.supervise.process import process_tags
+from parachute_hub.supervise.process import probe, process_tags
 from tests.oauth.world import WorldCase
 from tests.support import documents
 from tests.support.documents import ROOT, named, rows, spoken
@@ -171,7 +171,7 @@ class ProtocolTests(SynchronousTestCase):
 
     def test_endpoints_that_the_hub_asks(self) -> None:
         stated = {name.rpartition(" ")[2] for name in named(PROTOCOL, "| endpoint | asked by | answer |")}
-        source = Path(configuration.__file__).read_text()
+        source = Path(configuration.__file__).read_text() + Path(probe.__file__).read_text()
         asked = {*re.findall(r'"(/\.parachute/[a-z/]+)"', source), links.INFO, links.ICON, "<health>"}
         self.assertEqual(stated, asked)
 

@@ -9,9 +9,10 @@ _INTRO = """# The life of a module
 
 Drawn from `parachute_hub/supervise/lifecycle.py` by `make lifecycle`; do not edit.
 
-Commands are `start`, `stop`, `restart`, `recycle`, `hold` and `release`; everything else is news from the process and
-its watch. `bouncing` is stopping with a start to follow, `pausing` stopping with a hold to follow; the API shows both
-as `stopping`. In `fallen`, which nobody sees, the machine chooses between waiting and resting.
+Commands are `start`, `stop`, `restart`, `recycle`, `hold`, `release`, `sleep` and `rest`; everything else is news from
+the process, its watch and the proxy. `bouncing` is stopping with a start to follow, `pausing` with a hold, `dozing`
+with sleep; the API shows all three as `stopping`. In `fallen`, which nobody sees, the machine chooses between waiting
+and resting.
 """
 
 

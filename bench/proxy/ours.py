@@ -30,6 +30,9 @@ class AlwaysReady:
     def view(self, short: str) -> ModuleView:
         return self._view
 
+    async def wake(self, short: str) -> bool:
+        return True
+
 
 def site() -> Site:
     """One page of the hub through Klein."""

@@ -39,6 +39,7 @@ from parachute_hub.site.errors import Refused, not_found, not_stored
 from parachute_hub.supervise.model import ModuleState, Status
 
 _WEIGHTY = frozenset({"env", "trusted", "exposure", "registry_keys", "isolation", "may_read", "may_change"})
+_RESTING = (ModuleState.STOPPED, ModuleState.HELD, ModuleState.STOPPING, ModuleState.ASLEEP)
 _RESTARTS = _WEIGHTY | {"smol", "memory_limit", "port"}
 
 
@@ -368,7 +369,7 @@ class ModulesArea:
 
     def _runs(self, short: str) -> bool:
         status = self._supervisor.status(short)
-        return status is not None and status.state not in (ModuleState.STOPPED, ModuleState.HELD, ModuleState.STOPPING)
+        return status is not None and status.state not in _RESTING
 
     async def _begun(self, request: IRequest, job: Job) -> bytes:
         await self._modules.jobs.recorded(job)

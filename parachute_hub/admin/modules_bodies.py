@@ -13,7 +13,7 @@ from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.operations.agreement import granted_of
 from parachute_hub.modules.operations.install import InstallRequest
 from parachute_hub.modules.packages.fetcher import guess_short
-from parachute_hub.modules.state.records import Record, paths, variables
+from parachute_hub.modules.state.records import Record, paths, sleep_minutes, variables
 from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused
 
@@ -96,6 +96,9 @@ def settings_changes(body: dict[str, Any], record: Record, taken: frozenset[int]
             raise Refused(400, "invalid_request", "memory_limit must be bytes, at least 128 MiB, or null for none.")
         changes["memory_limit"] = limit
     try:
+        if "sleep_after" in body:
+            given = body["sleep_after"]
+            changes["sleep_after"] = None if given is None else sleep_minutes(given)
         if "exposure" in body:
             told = body["exposure"]
             changes["exposure"] = None if told is None else validation.one_of(told, "exposure", EXPOSURES)

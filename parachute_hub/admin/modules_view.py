@@ -181,6 +181,7 @@ def settings_json(record: Record) -> dict[str, Any]:
         "autostart": record.autostart,
         "smol": record.smol,
         "memory_limit": record.memory_limit,
+        "sleep_after": record.sleep_after,
         "env": sorted(record.env or {}),
         "linked": record.linked,
         "previous": record.previous and record.previous.partition("~")[0],

@@ -201,7 +201,7 @@ async def compose(core: ProcessContext) -> Composition:
         backend=Backend(
             table=tables.table,
             began=_attending(lag, engine),
-            modules=ModuleStatusViews(engine.supervisor),
+            modules=ModuleStatusViews(engine.supervisor, engine.sleeper),
             tokens=ProxyGuard(oauth.guard, tally.refused),
             has_session=accounts.recogniser.has_session,
             visitors=ProxyVisitors(accounts.recogniser, oauth.issuer),
@@ -210,6 +210,7 @@ async def compose(core: ProcessContext) -> Composition:
         engine=engine,
         lag=lag,
         timers=(
+            partial(engine.sleeper.start, core.reactor),
             partial(every, core.reactor, PROBE_SECONDS, partial(_look, probe), "Writing to the disk"),
             backups.timer,
             notices.timer,
@@ -292,9 +293,7 @@ def _accounts(
         watch=oauth.connections,
         links=lambda signed_in: [("Connected apps", "Apps that may read or write your notes.", "/account/apps")],
         vaults=vaults,
-        exports=VaultExports(
-            Agent(core.reactor, connectTimeout=5), oauth.issuer, database.write, engine.supervisor.owned_port
-        ),
+        exports=VaultExports(Agent(core.reactor, connectTimeout=5), oauth.issuer, database.write, engine.sleeper.reach),
         clock=time.time,
         random=secrets.token_bytes,
     )
@@ -373,7 +372,9 @@ async def _without_database(core: ProcessContext, error: DatabaseUnusable) -> Co
     lag = LagProbe(clock=core.reactor, now=time.monotonic)
     return Composition(
         backend=Backend(
-            table=tables.table, modules=ModuleStatusViews(engine.supervisor), began=_attending(lag, engine)
+            table=tables.table,
+            modules=ModuleStatusViews(engine.supervisor, engine.sleeper),
+            began=_attending(lag, engine),
         ),
         settings=core.settings,
         engine=engine,

@@ -17,6 +17,7 @@ from parachute_hub.proxy.model import ModuleView
 from parachute_hub.proxy.routes import Audience, Mount, Table
 from parachute_hub.site.well_known import vault_name
 from parachute_hub.supervise.model import ModuleState, Status
+from parachute_hub.supervise.sleeping import NoRoom, Sleeper
 from parachute_hub.supervise.supervisor import Supervisor
 from parachute_hub.system.timers import FailureLog
 
@@ -278,8 +279,9 @@ class RouteTables:
 class ModuleStatusViews:
     """The proxy's view of each module. Returns the same object until the module's status changes."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    def __init__(self, supervisor: Supervisor, sleeper: Sleeper) -> None:
         self._supervisor = supervisor
+        self._sleeper = sleeper
         self._kept: dict[str, tuple[Status, int | None, ModuleView]] = {}
 
     def view(self, short: str) -> ModuleView | None:
@@ -293,6 +295,14 @@ class ModuleStatusViews:
             # A module that restarts, or waits for its turn at boot, counts as starting.
             returns = status.state in (ModuleState.STOPPING, ModuleState.STOPPED) and status.start_follows
             state = ModuleState.STARTING if returns else status.state
-            view = ModuleView(state.value, status.reason, status.next_retry_at, port)
+            view = ModuleView(state.value, status.reason, status.next_retry_at, port, status.wakes)
             kept = self._kept[short] = (status, port, view)
         return kept[2]
+
+    async def wake(self, short: str) -> bool:
+        """Wake a module that sleeps; resolves when it answers or cannot be started. False if no memory is left."""
+        try:
+            await self._sleeper.wake(short)
+        except NoRoom:
+            return False
+        return True

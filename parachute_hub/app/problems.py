@@ -37,7 +37,14 @@ from parachute_hub.problems.checks.hub import (
     UnknownModules,
     UnusableRows,
 )
-from parachute_hub.problems.checks.machine import ClockWrong, DiskSpace, DiskWrites, GrowingMemory, MemoryTight
+from parachute_hub.problems.checks.machine import (
+    ClockWrong,
+    DiskSpace,
+    DiskWrites,
+    GrowingMemory,
+    MemoryTight,
+    NoRoomToWake,
+)
 from parachute_hub.problems.checks.modules import Crashing, FailedParts, Incomplete, Ports, SelfReports
 from parachute_hub.problems.checks.notices import NoticeTrouble
 from parachute_hub.problems.checks.packages import (
@@ -169,6 +176,7 @@ def _of_machine(
         DiskSpace(space=lambda: (disk.free_bytes(), disk.total_bytes()), largest=_Largest(engine, modules).told),
         DiskWrites(state=lambda: core.phase.disk()),
         MemoryTight(memory=memory),
+        NoRoomToWake(modules=modules.all, refused=lambda: engine.sleeper.refused),
         GrowingMemory(modules=modules.all, minutes=minutes),
         ClockWrong(offsets=registry.offsets),
         BunMissing(lacks=lambda: lacking(engine.modules.files.outside.find_bun)),

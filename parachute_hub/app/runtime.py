@@ -30,8 +30,11 @@ from parachute_hub.modules.launch.environment import BaseEnvironment
 from parachute_hub.modules.launch.fence import ModuleFence
 from parachute_hub.modules.launch.pages_seen import PageChecks
 from parachute_hub.modules.packages import bun as bun_program
+from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.model import ModuleState, Status
+from parachute_hub.supervise.process.probe import ask_busy
+from parachute_hub.supervise.sleeping import Sleeper
 from parachute_hub.supervise.supervisor import Supervisor
 from parachute_hub.system.executors import WriterThread
 from parachute_hub.system.file_writer import FileWriter
@@ -43,12 +46,13 @@ _log = Logger()
 @frozen(kw_only=True)
 class ModuleRuntime:
     """The objects that run modules. `modules` installs and removes them, `launcher` builds their command lines,
-    `confiner` starts them confined.
+    `confiner` starts them confined, `sleeper` ends those that nobody uses.
     """
 
     bus: Bus
     launcher: FreshLauncher
     supervisor: Supervisor
+    sleeper: Sleeper
     modules: assembly.ModuleServices
     installed_modules: InstalledModules
     confiner: Confiner
@@ -84,6 +88,7 @@ def build_engine(core: ProcessContext, origins: Origins) -> ModuleRuntime:
             memory_limit=core.settings.memory_limit,
             confiner=confiner,
             under_way=core.front.under_way,
+            sleeps=lambda short: _may_sleep(on_disk.directory, short) is not None,
         )
     )
     installed_modules = InstalledModules(
@@ -99,16 +104,31 @@ def build_engine(core: ProcessContext, origins: Origins) -> ModuleRuntime:
         changed=lambda: bus.emit(RegistryChanged()),
     )
     links = ModuleLinks(installed_modules, seen)
+    sleeper = Sleeper(
+        modules=supervisor,
+        after=partial(_may_sleep, on_disk.directory),
+        requests=lambda short: core.front.metrics.of(short).requests,
+        under_way=core.front.under_way,
+        busy=partial(ask_busy, core.reactor),
+        now=core.reactor.seconds,
+    )
     bus.subscribe(lambda numbered: _follow(installed_modules, links, on_disk.fence, supervisor, numbered.event))
     return ModuleRuntime(
         bus=bus,
         launcher=launcher,
         supervisor=supervisor,
+        sleeper=sleeper,
         modules=assembly.assemble(on_disk, supervisor, free_memory=lambda: supervisor.container().free),
         installed_modules=installed_modules,
         confiner=confiner,
         links=links,
     )
+
+
+def _may_sleep(directory: ModuleDirectory, short: str) -> float | None:
+    """The seconds without use after which the owner lets a module sleep."""
+    minutes = directory.records.get(short).sleep_after
+    return None if minutes is None else minutes * 60.0
 
 
 def _tell(numbered: NumberedEvent) -> None:

@@ -30,9 +30,8 @@ from parachute_hub.backup import switch
 from parachute_hub.migration import home as older_home
 from parachute_hub.proxy.access_log import AccessLog
 from parachute_hub.proxy.connection_limits import descriptor_budget
-from parachute_hub.proxy.front import Backend, Front
+from parachute_hub.proxy.front import Backend, Front, NoModules
 from parachute_hub.proxy.limits import Limits
-from parachute_hub.proxy.model import ModuleView
 from parachute_hub.proxy.module_buffers import ModuleBuffers
 from parachute_hub.proxy.routes import Table
 from parachute_hub.settings import Settings
@@ -74,13 +73,6 @@ class Composed(Protocol):
 
     async def stop(self) -> None:
         """Stop jobs and modules; close the database."""
-
-
-class NoModules:
-    """`ModuleStates` before the hub is composed."""
-
-    def view(self, short: str) -> ModuleView | None:
-        return None
 
 
 def _with_backlog(listen: str) -> str:

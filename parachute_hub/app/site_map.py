@@ -211,7 +211,7 @@ def configuration_of(core: ProcessContext, engine: ModuleRuntime, oauth: OAuth) 
         files=engine.modules.files.outside.files,
         http=partial(_client, core),
         tokens=ModuleTokens(oauth.issuer),
-        port_of=engine.supervisor.owned_port,
+        reach=engine.sleeper.reach,
     )
 
 

@@ -1,6 +1,6 @@
 """Asks the vault module for an export on behalf of a person."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from attrs import frozen
 from twisted.web.client import Agent
@@ -18,16 +18,16 @@ LIFETIME = 600.0
 
 @frozen
 class VaultExports:
-    """Implements `accounts.people.download_pages.Exports`. `port_of` is the port of a running module."""
+    """Implements `accounts.people.download_pages.Exports`. `reach` is a module's port, woken if it sleeps."""
 
     agent: Agent
     issuer: Issuer
     write: Write
-    port_of: Callable[[str], int | None]
+    reach: Callable[[str], Awaitable[int | None]]
 
     async def begin(self, user: User, vault: str) -> IResponse:
         """The answer of `GET /vault/<name>/api/export`, with a token that reads this vault for ten minutes."""
-        port = self.port_of("vault")
+        port = await self.reach("vault")
         if port is None:
             raise Refused(503, "not_running", "The vault is not running right now. Try again in a minute.")
         minted = await self.write(

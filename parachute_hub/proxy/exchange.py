@@ -1,6 +1,12 @@
 """One request forwarded to a module over a pooled connection, with its response streamed back."""
 
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
+
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from parachute_hub.proxy import pages
@@ -19,12 +25,15 @@ from parachute_hub.proxy.transport import PROVEN, STREAM_READ, trust_reader
 from parachute_hub.proxy.tunnel import Slot, Tunnel
 from parachute_hub.proxy.upstream import REQUEST_HOLDS, Upstream
 
+_log = Logger()
 # Request body bytes buffered while connecting to the module; beyond that the client is paused.
 _QUEUE_LIMIT = 64 * 1024
 # Looked up on every response; an enum member lookup is slower.
 _NONE, _LENGTH, _UNTIL_CLOSE = BodyKind.NONE, BodyKind.LENGTH, BodyKind.UNTIL_CLOSE
 # Methods that are safe to retry (RFC 9110, section 9.2.1).
 _REPEATABLE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
+# Waits for a module that sleeps. Returns what to tell the client if that fails.
+Wait: TypeAlias = Callable[[], Coroutine[Any, Any, ErrorResponse | None]]
 
 
 @implementer(IPushProducer)
@@ -52,6 +61,7 @@ class Exchange:
         slot: Slot | None,
         recorder: Recorder,
         cookies: CookieLedger,
+        wait: Wait | None = None,
     ) -> None:
         self._request = request = passage.request
         self._began = recorder.seconds()
@@ -63,13 +73,29 @@ class Exchange:
         self._slot = slot
         self._recorder = recorder
         self._cookies = cookies
+        self._wait = wait
         self._queue: list[bytes] = []
 
     # Handler: called by the client's connection.
 
     def start(self) -> None:
-        """Request a connection to the module."""
-        self._pool.get(self)
+        """Request a connection to the module, once it is awake."""
+        if self._wait is None:
+            self._pool.get(self)
+            return
+        waited = Deferred.fromCoroutine(self._wait())
+        waited.addErrback(self._not_woken).addCallback(self._waited)
+
+    def _not_woken(self, failure: Failure) -> ErrorResponse:
+        short = self._passage.mount.short
+        _log.failure("{short} could not be woken", failure, short=short)
+        return pages.down(short, "it was asleep and could not be woken")
+
+    def _waited(self, refusal: ErrorResponse | None) -> None:
+        if refusal is None:
+            self._pool.get(self)
+        elif not self._over:
+            self._answer(refusal)
 
     def body(self, data: bytes) -> None:
         """Forward a piece of the request body, or buffer it until connected."""

@@ -3,6 +3,7 @@ shutdown.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from attrs import field, frozen
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -18,22 +19,32 @@ from parachute_hub.proxy.access_record import HUB, NOTHING_ASKED, RequestRecord,
 from parachute_hub.proxy.audience import NoVisitors, Visitors
 from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.connection_limits import ConnectionLimiter, Port
-from parachute_hub.proxy.exchange import Exchange
+from parachute_hub.proxy.exchange import Exchange, Wait
 from parachute_hub.proxy.interfaces import Handler
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.metrics import Metrics
-from parachute_hub.proxy.model import HasSession, ModuleStates, NoTokenChecker, TokenChecker
+from parachute_hub.proxy.model import HasSession, ModuleStates, ModuleView, NoTokenChecker, TokenChecker
 from parachute_hub.proxy.module_cookies import CookieLedger
 from parachute_hub.proxy.plan import ModuleRequest, Plan, Planner
 from parachute_hub.proxy.pool import Pool
-from parachute_hub.proxy.routes import ErrorResponse, Table, ToSite
+from parachute_hub.proxy.routes import ErrorResponse, Mount, Table, ToSite
 from parachute_hub.proxy.site_channel import SiteChannel
 from parachute_hub.proxy.stalls import Stalls
-from parachute_hub.proxy.tunnel import Slots
+from parachute_hub.proxy.tunnel import Slot, Slots
 from parachute_hub.proxy.upstream import Buffered
 from parachute_hub.system.timers import FailureLog, every
 
 _TICK = 1.0
+
+
+class NoModules:
+    """No module is supervised yet."""
+
+    def view(self, short: str) -> ModuleView | None:
+        return None
+
+    async def wake(self, short: str) -> bool:
+        return True
 
 
 @frozen(kw_only=True)
@@ -90,6 +101,7 @@ class Front(Factory):
             lambda: self._stalls.make_room(self.now),
         )
         self._cookies = CookieLedger()
+        self._waking = Slots(each=self.limits.waking_per_address, total=self.limits.waking)
         self._slots = Slots(each=self.limits.websockets_per_address, total=self.limits.websockets)
         self._ticking: LoopingCall | None = None
         self._failures = FailureLog()
@@ -188,12 +200,28 @@ class Front(Factory):
             if refusal is not None:
                 return refusal
         view = backend.modules.view(mount.short)
+        wait: Wait | None = None
         if view is None or view.open_port != mount.port:
-            return pages.unavailable(mount.short, view, self.seconds())
+            place = self._waking.take(passage.caller.address) if view is not None and view.wakes else None
+            if place is None:
+                return pages.unavailable(mount.short, view, self.seconds())
+            wait = partial(self._wake, mount, place)
         slot = self._slots.take(passage.caller.address) if request.upgrade else None
         if request.upgrade and slot is None:
             return access_rules.TOO_MANY_WEBSOCKETS
-        return Exchange(connection, passage, self._pool(mount.port), slot, self, self._cookies)
+        return Exchange(connection, passage, self._pool(mount.port), slot, self, self._cookies, wait)
+
+    async def _wake(self, mount: Mount, place: Slot) -> ErrorResponse | None:
+        """Wait until the module answers. Returns what to tell the client if it does not."""
+        modules = self.backend.modules
+        try:
+            has_room = await modules.wake(mount.short)
+        finally:
+            place.release()
+        view = modules.view(mount.short)
+        if view is not None and view.open_port == mount.port:
+            return None
+        return pages.unavailable(mount.short, view, self.seconds()) if has_room else pages.no_memory(mount.short)
 
     def _pool(self, port: int) -> Pool:
         pool = self._pools.get(port)

@@ -29,6 +29,9 @@ class Limits:
     descriptors: int = 60_000
     websockets: int = 512
     websockets_per_address: int = 32
+    # Requests that wait while a module wakes up.
+    waking: int = 512
+    waking_per_address: int = 64
     upstream_connections: int = 1024
     connect_seconds: float = 5.0
     # Below bun's idle timeout of 10 s, so that modules rarely close a connection that is about to be used.

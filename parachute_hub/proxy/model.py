@@ -1,6 +1,6 @@
 """Data and protocols that the front shares with the rest of the hub."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import Literal, Protocol, TypeAlias
 
@@ -8,7 +8,9 @@ from attrs import frozen
 
 from parachute_hub.proxy.routes import ErrorResponse, Mount
 
-State: TypeAlias = Literal["stopped", "starting", "ready", "degraded", "backoff", "parked", "stopping", "held"]
+State: TypeAlias = Literal[
+    "stopped", "starting", "ready", "degraded", "backoff", "parked", "stopping", "held", "asleep"
+]
 
 
 @frozen
@@ -16,13 +18,15 @@ class ModuleView:
     """A module's state, as far as requests to it depend on it.
 
     `reason` is a sentence for the user, or empty. `retry_at` is the next start by the front's clock, in seconds. `port`
-    is where the module's own processes were verified to listen, None until then; nothing is sent anywhere else.
+    is where the module's own processes were verified to listen, None until then; nothing is sent anywhere else. A
+    module that `wakes` sleeps, or is being woken: requests wait for it.
     """
 
     state: State
     reason: str = ""
     retry_at: float | None = None
     port: int | None = None
+    wakes: bool = False
 
     @cached_property
     def open_port(self) -> int | None:
@@ -35,6 +39,9 @@ class ModuleStates(Protocol):
 
     def view(self, short: str) -> ModuleView | None:
         """The module's state; None for a module that is not supervised here."""
+
+    def wake(self, short: str) -> Awaitable[bool]:
+        """Wake a module that sleeps; resolves when it answers or cannot be started. False if no memory is left."""
 
 
 class TokenChecker(Protocol):

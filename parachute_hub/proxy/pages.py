@@ -16,7 +16,7 @@ from parachute_hub.proxy.routes import ErrorResponse
 
 RETRY_SECONDS = 2
 _ATTEMPTS = 5
-_WAITING = frozenset(("starting", "backoff"))
+_WAITING = frozenset(("starting", "backoff", "asleep"))
 _UP = frozenset(("ready", "degraded"))
 
 # The colors and shapes of hub.css, inlined because this page must not depend on other resources.
@@ -87,6 +87,12 @@ def busy(short: str) -> ErrorResponse:
     headers = (("Retry-After", "1"),)
     # Whoever waits on an open connection costs memory while there is none to spare.
     return ErrorResponse(503, "upstream_busy", text, headers=headers, detail={"service": short}, close=True)
+
+
+def no_memory(short: str) -> ErrorResponse:
+    """503: the module sleeps, and no memory is left to wake it."""
+    text = f"The module {short} is asleep, and there is no memory left to wake it. Try again in a minute."
+    return ErrorResponse(503, "no_memory", text, headers=(("Retry-After", "60"),), detail={"service": short})
 
 
 def respond(answer: ErrorResponse, request: RequestHead | None, *, close: bool) -> bytes:

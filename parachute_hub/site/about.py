@@ -13,7 +13,7 @@ from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator
 
 _TRANSIENT = frozenset({"starting", "backoff"})
-_READY = frozenset({"ready", "degraded"})
+_READY = frozenset({"ready", "degraded", "asleep"})
 
 
 def readiness(states: Iterable[tuple[str, str]]) -> dict[str, Any]:

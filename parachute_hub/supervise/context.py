@@ -124,7 +124,7 @@ class SupervisorContext:
     `log_writer`. `random` returns
     0..1. `now` is monotonic seconds, `wall` epoch seconds. `under_way` returns the number of unanswered requests to a
     port. `memory_limit` is the operator's limit for the whole hub in bytes, or None. `confiner` starts launches that
-    have rules.
+    have rules. `sleeps` are modules that start with the first request.
     """
 
     reactor: Any
@@ -139,6 +139,7 @@ class SupervisorContext:
     now: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
     under_way: Callable[[int], int] = field(default=lambda port: 0)
+    sleeps: Callable[[str], bool] = field(default=lambda short: False)
     in_thread: InThread = Factory(lambda self: SupervisorThreads(self.reactor), takes_self=True)
     system: System = Factory(Processes)
     counters: MemoryCounters = Factory(Cgroup.find)

@@ -49,6 +49,15 @@ class Lifecycle(Protocol):
     def release(self) -> None:
         """Command: lift a hold."""
 
+    def sleep(self, why: str) -> None:
+        """Command: end the process until somebody needs the module. Ignored unless it runs."""
+
+    def rest(self) -> None:
+        """Command: sleep instead of starting with the hub. Ignored unless it is stopped."""
+
+    def wake(self) -> None:
+        """Event: somebody needs a module that sleeps."""
+
     def not_spawned(self, fall: ProcessEnd) -> None:
         """Event: spawning failed."""
 
@@ -115,6 +124,9 @@ class MachineOutputs(Protocol):
     def late(self) -> None:
         """Stop making callers wait for the first answer."""
 
+    def sleeps(self) -> None:
+        """Requests wait for the module from now on, and wake it."""
+
 
 @define
 class MachineContext:
@@ -135,17 +147,20 @@ degraded = _builder.state("degraded")
 backoff = _builder.state("backoff")
 parked = _builder.state("parked")
 held = _builder.state("held")
-# Stopping leads to stopped, starting or held, so it is three states.
+# Stopping leads to stopped, starting, held or asleep, so it is four states.
 stopping = _builder.state("stopping")
 bouncing = _builder.state("bouncing")
 pausing = _builder.state("pausing")
+asleep = _builder.state("asleep")
+# Stopping because nobody needs it.
+dozing = _builder.state("dozing")
 # A transient state, in which the machine chooses between backoff and parked.
 fallen = _builder.state("fallen")
 
-_AT_REST = (stopped, backoff, parked, held)
+_AT_REST = (stopped, backoff, parked, held, asleep)
 _RUNNING = (ready, degraded)
 _ALIVE = (starting, *_RUNNING)
-_ENDING = (stopping, bouncing, pausing)
+_ENDING = (stopping, bouncing, pausing, dozing)
 EVERY_STATE = (*_AT_REST, *_ALIVE, *_ENDING, fallen)
 
 
@@ -201,6 +216,21 @@ def _end_to_hold(machine: Lifecycle, core: MachineContext, why: str) -> None:
     core.held_because = why
     core.hands.changed(ModuleState.STOPPING, why)
     core.hands.end(core.timing.stop_grace, why)
+
+
+def _doze(machine: Lifecycle, core: MachineContext, why: str) -> None:
+    core.hands.sleeps()
+    core.hands.changed(ModuleState.STOPPING, why)
+    core.hands.end(core.timing.stop_grace, why)
+
+
+def _asleep(machine: Lifecycle, core: MachineContext) -> None:
+    core.hands.sleeps()
+    core.hands.changed(ModuleState.ASLEEP, "Nobody has used it since the hub started. The next request wakes it.")
+
+
+def _ended_asleep(machine: Lifecycle, core: MachineContext, fall: ProcessEnd) -> None:
+    core.hands.changed(ModuleState.ASLEEP, f"{fall.why} The next request wakes it.")
 
 
 def _hold(machine: Lifecycle, core: MachineContext, why: str) -> None:
@@ -283,11 +313,13 @@ for _state in _AT_REST:
     _state.upon(Lifecycle.start).to(starting)(_begin_anew)
     _state.upon(Lifecycle.restart).to(starting)(_begin_because)
     _state.upon(Lifecycle.hold).to(held)(_hold)
-for _state in (backoff, parked, held):
+for _state in (backoff, parked, held, asleep):
     _state.upon(Lifecycle.stop).to(stopped)(_switched_off)
 for _state in (backoff, parked):
     _state.upon(Lifecycle.retry).to(starting)(_begin)
 held.upon(Lifecycle.release).to(starting)(_begin_anew)
+stopped.upon(Lifecycle.rest).to(asleep)(_asleep)
+asleep.upon(Lifecycle.wake).to(starting)(_begin)
 
 for _state in _ALIVE:
     _state.upon(Lifecycle.stop).to(stopping)(_end)
@@ -305,6 +337,7 @@ ready.upon(Lifecycle.missed).to(degraded)(_is_degraded)
 degraded.upon(Lifecycle.missed).loop()(_is_degraded)
 degraded.upon(Lifecycle.answered).to(ready)(_is_ready)
 for _state in _RUNNING:
+    _state.upon(Lifecycle.sleep).to(dozing)(_doze)
     _state.upon(Lifecycle.hung).to(degraded)(_end_hung)
 
 fallen.upon(Lifecycle._again).to(backoff)(_back_off)
@@ -313,10 +346,12 @@ fallen.upon(Lifecycle._park).to(parked)(_rest)
 stopping.upon(Lifecycle.exited).to(stopped)(_ended)
 bouncing.upon(Lifecycle.exited).to(starting)(_begin_again)
 pausing.upon(Lifecycle.exited).to(held)(_ended_held)
-for _state in (stopping, pausing):
+dozing.upon(Lifecycle.exited).to(asleep)(_ended_asleep)
+dozing.upon(Lifecycle.wake).to(bouncing)(_start_follows)
+for _state in (stopping, pausing, dozing):
     _state.upon(Lifecycle.start).to(bouncing)(_start_follows)
     _state.upon(Lifecycle.restart).to(bouncing)(_start_follows_because)
-for _state in (bouncing, pausing):
+for _state in (bouncing, pausing, dozing):
     _state.upon(Lifecycle.stop).to(stopping)(_no_start_follows)
 for _state in _ENDING:
     _state.upon(Lifecycle.hold).to(pausing)(_hold_follows)
@@ -334,7 +369,10 @@ _nothing(Lifecycle.stop, stopped, stopping, fallen)
 _nothing(Lifecycle.restart, bouncing, fallen)
 _nothing(Lifecycle.recycle, *_AT_REST, *_ENDING, fallen)
 _nothing(Lifecycle.hold, fallen)
-_nothing(Lifecycle.release, stopped, backoff, parked, *_ALIVE, stopping, bouncing, fallen)
+_nothing(Lifecycle.release, stopped, backoff, parked, asleep, *_ALIVE, stopping, bouncing, dozing, fallen)
+_nothing(Lifecycle.sleep, *_AT_REST, starting, *_ENDING, fallen)
+_nothing(Lifecycle.rest, backoff, parked, held, asleep, *_ALIVE, *_ENDING, fallen)
+_nothing(Lifecycle.wake, stopped, backoff, parked, held, *_ALIVE, stopping, bouncing, pausing, fallen)
 _nothing(Lifecycle.not_spawned, *_AT_REST, *_RUNNING, *_ENDING, fallen)
 _nothing(Lifecycle.blocked, *_AT_REST, *_RUNNING, *_ENDING, fallen)
 _nothing(Lifecycle.late, *_AT_REST, *_RUNNING, *_ENDING, fallen)
@@ -344,7 +382,7 @@ _nothing(Lifecycle.unanswered, *_AT_REST, *_RUNNING, *_ENDING, fallen)
 _nothing(Lifecycle.missed, *_AT_REST, starting, *_ENDING, fallen)
 _nothing(Lifecycle.hung, *_AT_REST, starting, *_ENDING, fallen)
 _nothing(Lifecycle.exited, *_AT_REST, fallen)
-_nothing(Lifecycle.retry, stopped, held, *_ALIVE, *_ENDING, fallen)
+_nothing(Lifecycle.retry, stopped, held, asleep, *_ALIVE, *_ENDING, fallen)
 _nothing(Lifecycle._again, *_AT_REST, *_ALIVE, *_ENDING)
 _nothing(Lifecycle._park, *_AT_REST, *_ALIVE, *_ENDING)
 

@@ -90,6 +90,7 @@ class ModuleState(StrEnum):
     PARKED = "parked"
     STOPPING = "stopping"
     HELD = "held"
+    ASLEEP = "asleep"
 
 
 # The five published statuses of the API.
@@ -102,7 +103,11 @@ _PUBLISHED = {
     ModuleState.PARKED: "crashed",
     ModuleState.STOPPING: "stopped",
     ModuleState.HELD: "stopped",
+    # It answers whoever asks.
+    ModuleState.ASLEEP: "running",
 }
+# The states of a module that sleeps or is being woken.
+WAKING: Final = frozenset({ModuleState.ASLEEP, ModuleState.STARTING, ModuleState.STOPPING})
 
 
 @frozen
@@ -126,9 +131,9 @@ class Status:
     """One module for the API and the pages. Times are in epoch seconds.
 
     `reason` is a sentence. `restarts` counts the hub's restarts since a user last started the module. `start_follows`
-    means that a stopping module will start again, or that a stopped one waits for its turn at boot. `reports` is what
-    the module says is wrong with itself, `warnings` are lines that read like failures while it started
-    (`supervise.self_report`).
+    means that a stopping module will start again, or that a stopped one waits for its turn at boot. `wakes` means that
+    it sleeps, or is being woken, and requests wait for it. `reports` is what the module says is wrong with itself,
+    `warnings` are lines that read like failures while it started (`supervise.self_report`).
     """
 
     short: str
@@ -144,6 +149,7 @@ class Status:
     port: int | None = None
     isolation: Isolation | None = None
     start_follows: bool = False
+    wakes: bool = False
     reports: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

@@ -19,6 +19,7 @@ from parachute_hub.supervise.model import (
     NOT_ISOLATED,
     SQUATTED,
     UNBOUND,
+    WAKING,
     CannotLaunch,
     LastExit,
     Launch,
@@ -32,7 +33,7 @@ from parachute_hub.supervise.process import probe
 from parachute_hub.supervise.process.child import Child, Exit, way
 from parachute_hub.supervise.process.command_line import command, environment, preflight
 from parachute_hub.supervise.process.health import HealthCheck, HealthPath, RunningCheck
-from parachute_hub.supervise.process.orphans import sweep
+from parachute_hub.supervise.process.orphans import Leftovers
 from parachute_hub.supervise.process.process_tags import ProcessTag, TagFilter
 from parachute_hub.supervise.process.processes import Holder
 from parachute_hub.supervise.self_report import SelfReport
@@ -67,6 +68,13 @@ class Module:
             limits=context.limits,
             now=context.now,
             wall=context.wall,
+        )
+        self._leftovers = Leftovers(
+            system=context.system,
+            tag_filter=self._tag_filter,
+            grace=context.timing.sweep,
+            clock=context.reactor,
+            in_thread=context.in_thread,
         )
         self._phase: Literal["none", "preparing", "running"] = "none"
         self._preparing: Deferred[None] | None = None
@@ -197,15 +205,19 @@ class Module:
 
     def changed(self, state: ModuleState, reason: str) -> None:
         """Publish the state."""
-        since = self.status.since if state is self.status.state else self._context.wall()
+        before = self.status
         if state is ModuleState.READY and self._ready_at is None:
             self._ready_at = self._context.now()
-        if state is not ModuleState.STOPPING:
-            self._set(start_follows=False)
-        if state is ModuleState.READY:
-            self._set(start_error=None)
-        # A crash counts as a restart only if a restart follows, which back-off implies.
-        self._set(state=state, reason=reason, since=since, restarts=self._core.history.total)
+        self._set(
+            state=state,
+            reason=reason,
+            since=before.since if state is before.state else self._context.wall(),
+            # A crash counts as a restart only if a restart follows, which back-off implies.
+            restarts=self._core.history.total,
+            start_follows=before.start_follows and state is ModuleState.STOPPING,
+            start_error=None if state is ModuleState.READY else before.start_error,
+            wakes=before.wakes and state in WAKING,
+        )
         self._publish()
 
     def follows(self, start: bool) -> None:
@@ -215,6 +227,10 @@ class Module:
     def late(self) -> None:
         """Stop making callers wait."""
         self._late = True
+
+    def sleeps(self) -> None:
+        """Requests wake it."""
+        self._set(wakes=True)
 
     async def _spawn(self) -> None:
         try:
@@ -232,7 +248,7 @@ class Module:
             return
         self._set(port=launch.port, isolation=launch.isolation)
         await self.cleared()
-        stranger = await self._clear_port(launch.port)
+        stranger = await self._leftovers.clear_port(launch.port)
         if stranger is not None:
             self._refuse_port(launch.port, stranger)
             return
@@ -270,24 +286,6 @@ class Module:
         self._publish()
         self._watching = RunningCheck(
             HealthCheck(self, self.machine, self._context.timing, self._context.reactor, self._context.now)
-        )
-
-    async def _clear_port(self, port: int) -> str | None:
-        """End leftovers of this module on its port. Returns the name of any other program that has it."""
-        holder = await self._context.in_thread(self._context.system.holder, port, self._tag_filter)
-        if holder is not None and holder.ours:
-            await self._sweep()
-            holder = await self._context.in_thread(self._context.system.holder, port, self._tag_filter)
-        return None if holder is None else str(holder)
-
-    async def _sweep(self) -> list[int]:
-        context = self._context
-        return await sweep(
-            context.system,
-            self._tag_filter,
-            grace=context.timing.sweep,
-            clock=context.reactor,
-            in_thread=context.in_thread,
         )
 
     def _refuse_port(self, port: int, stranger: str) -> None:
@@ -343,7 +341,7 @@ class Module:
     async def _clear(self) -> None:
         """End processes that left the group."""
         try:
-            left = await self._sweep()
+            left = await self._leftovers.sweep()
         except CancelledError:
             return
         except Exception:

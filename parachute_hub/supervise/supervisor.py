@@ -52,7 +52,11 @@ class Supervisor(Service):
         """Start all enabled modules of `shorts` concurrently. Never raises."""
         for short in shorts:
             module = self._module(short)
-            module.follows(module.status.state is ModuleState.STOPPED and self._context.desired.wanted(short))
+            waits = module.status.state is ModuleState.STOPPED and self._context.desired.wanted(short)
+            if waits and self._context.sleeps(short):
+                module.machine.rest()
+            else:
+                module.follows(waits)
         booting = Deferred.fromCoroutine(self._boot())
         booting.addErrback(lambda failure: self._log.failure("Modules could not be started", failure))
 
@@ -138,6 +142,20 @@ class Supervisor(Service):
         await self._context.desired.want(short, True)
         return await module.settled()
 
+    async def sleep(self, short: str, why: str) -> Status:
+        """End a running module until `wake`; it stays enabled. `why` is a sentence. Resolves once it sleeps."""
+        module = self._module(short)
+        if not self._leaving:
+            module.machine.sleep(why)
+        return await module.settled()
+
+    async def wake(self, short: str) -> Status:
+        """Start a module that sleeps; any other stays as it is. Resolves as `start` does."""
+        module = self._module(short)
+        if not self._leaving:
+            module.machine.wake()
+        return await module.settled()
+
     async def remove(self, short: str) -> None:
         """Stop and forget the module. Its files are kept."""
         module = self._modules.get(short)
@@ -189,6 +207,11 @@ class Supervisor(Service):
     def memory(self, short: str) -> MemoryHistory | None:
         """The module's memory during the last day in KiB; None if it never ran."""
         return self._guard.history(short)
+
+    def size(self, short: str) -> int | None:
+        """The module's memory in bytes when it was last measured; None if it never ran."""
+        history = self._guard.history(short)
+        return history.latest if history is not None else None
 
     def processor(self, short: str) -> ProcessorUse | None:
         """The module's processor time since the hub started; None if it never ran."""

@@ -116,6 +116,9 @@ class ApiCase(SynchronousTestCase):
     def files_writer(self) -> FileWriter:
         return FileWriter()
 
+    async def reach(self, short: str) -> int | None:
+        return self.listening.get(short)
+
     def setUp(self) -> None:
         self.home = Path(self.mktemp()).absolute()
         (self.home / "hub").mkdir(parents=True)
@@ -174,7 +177,7 @@ class ApiCase(SynchronousTestCase):
                 directory=self.files.directory,
                 http=lambda: http,
                 tokens=Tokens(),
-                port_of=lambda short: self.listening.get(short),
+                reach=self.reach,
             ),
             logs=Logs(
                 read=partial(read_log, self.home / "hub" / "logs"), in_thread=at_once, streams=Streams(self.clock)

@@ -16,8 +16,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.web.server import Site
 
-from parachute_hub.app.service import NoModules
-from parachute_hub.proxy.front import Backend, Front
+from parachute_hub.proxy.front import Backend, Front, NoModules
 from parachute_hub.proxy.routes import Table
 from tests.support.front_door import FakeInstalls, FrontDoor
 from tests.support.moving_in import MovingIn

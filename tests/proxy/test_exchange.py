@@ -357,6 +357,55 @@ class ExchangeTests(SynchronousTestCase):
         self.assertIn(b" 503 ", taken)
         self.assertIn(b"upstream_busy", taken)
 
+    def asleep(self, request: bytes = get("/notes/", "Accept: application/json")) -> FakeSocket:
+        self.modules.views["notes"] = ModuleView("asleep", "Nobody used it.", wakes=True)
+        return self.rig.ask(request)
+
+    def test_a_request_waits_for_a_module_that_sleeps(self) -> None:
+        client = self.asleep(POST)
+        client.deliver(b"hel")
+        self.assertEqual((self.modules.sockets, client.take()), ([], b""))
+        self.modules.views["notes"] = ModuleView("ready", port=2001)
+        self.modules.waking[0].callback(True)
+        client.deliver(b"lo")
+        self.assertEqual(self.modules.newest.take().partition(b"\r\n\r\n")[2], b"hello")
+        self.modules.newest.deliver(ok(b"hi"))
+        self.assertIn(b"200 OK", client.take())
+
+    def test_what_a_module_that_cannot_be_woken_is_answered_with(self) -> None:
+        for outcome, view, status, word in (
+            (True, ModuleView("backoff", retry_at=9.0), b" 503 ", b"upstream_starting"),
+            (True, ModuleView("parked", "it crashed 5 times"), b" 502 ", b"it crashed 5 times"),
+            (True, ModuleView("starting", wakes=True), b" 503 ", b"upstream_starting"),
+            (False, ModuleView("asleep", wakes=True), b" 503 ", b"no memory left"),
+            (ValueError("of the supervisor"), ModuleView("asleep", wakes=True), b" 502 ", b"could not be woken"),
+        ):
+            client = self.asleep()
+            self.modules.views["notes"] = view
+            waiting = self.modules.waking.pop()
+            waiting.errback(outcome) if isinstance(outcome, Exception) else waiting.callback(outcome)
+            taken = client.take()
+            self.assertIn(status, taken)
+            self.assertIn(word, taken)
+        self.assertEqual(self.modules.sockets, [])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_who_leaves_meanwhile_disturbs_nobody(self) -> None:
+        client = self.asleep()
+        client.hang_up()
+        self.modules.views["notes"] = ModuleView("ready", port=2001)
+        self.modules.waking[0].callback(True)
+        self.assertEqual(self.rig.front.under_way(2001), 0)
+
+    def test_how_many_may_wait(self) -> None:
+        """More are told to come back, and a place is free again once somebody was served or left."""
+        self.rig = Rig(limits=Limits(waking_per_address=2))
+        self.modules = self.rig.modules
+        self.assertEqual([self.asleep().take() for _ in range(2)], [b"", b""])
+        self.assertIn(b"upstream_starting", self.asleep().take())
+        self.modules.waking[0].callback(False)
+        self.assertEqual(self.asleep().take(), b"")
+
     def test_states_are_answered_without_asking_the_module(self) -> None:
         for view, status, word in (
             (ModuleView("starting"), b" 503 ", b"upstream_starting"),

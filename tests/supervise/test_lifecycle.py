@@ -8,27 +8,33 @@ from parachute_hub.supervise.lifecycle import EVERY_STATE, Lifecycle, MachineCon
 from parachute_hub.supervise.limits import Timing
 from parachute_hub.supervise.model import ModuleState
 
-STATES = ("stopped", "backoff", "parked", "held", "starting", "ready", "degraded", "stopping", "bouncing", "pausing")
+STATES = (
+    *("stopped", "backoff", "parked", "held", "starting", "ready", "degraded"),
+    *("stopping", "bouncing", "pausing", "asleep", "dozing"),
+)
 
 # Rows: inputs; columns: STATES. A dot changes nothing; "!" acts and stays; else the next state. `fallen` is momentary,
 # so what comes out of a fall is the state after the machine's own decision: backoff, for a single crash.
 TABLE = """
-start         starting starting starting starting .        .        .        bouncing .        bouncing
-stop          .        stopped  stopped  stopped  stopping stopping stopping .        stopping stopping
-restart       starting starting starting starting bouncing bouncing bouncing bouncing .        bouncing
-recycle       .        .        .        .        bouncing bouncing bouncing .        .        .
-hold          held     held     held     !        pausing  pausing  pausing  pausing  pausing  !
-release       .        .        .        starting .        .        .        .        .        bouncing
-not_spawned   .        .        .        .        backoff  .        .        .        .        .
-blocked       .        .        .        .        held     .        .        .        .        .
-late          .        .        .        .        !        .        .        .        .        .
-answered      .        .        .        .        ready    .        ready    .        .        .
-answered_late .        .        .        .        degraded .        .        .        .        .
-unanswered    .        .        .        .        degraded .        .        .        .        .
-missed        .        .        .        .        .        degraded !        .        .        .
-hung          .        .        .        .        .        degraded !        .        .        .
-exited        .        .        .        .        backoff  backoff  backoff  stopped  starting held
-retry         .        starting starting .        .        .        .        .        .        .
+start        starting starting starting starting .        .        .        bouncing .        bouncing starting bouncing
+stop         .        stopped  stopped  stopped  stopping stopping stopping .        stopping stopping stopped  stopping
+restart      starting starting starting starting bouncing bouncing bouncing bouncing .        bouncing starting bouncing
+recycle      .        .        .        .        bouncing bouncing bouncing .        .        .        .        .
+hold         held     held     held     !        pausing  pausing  pausing  pausing  pausing  !        held     pausing
+release      .        .        .        starting .        .        .        .        .        bouncing .        .
+not_spawned  .        .        .        .        backoff  .        .        .        .        .        .        .
+blocked      .        .        .        .        held     .        .        .        .        .        .        .
+late         .        .        .        .        !        .        .        .        .        .        .        .
+answered     .        .        .        .        ready    .        ready    .        .        .        .        .
+answered_late .        .        .        .        degraded .        .        .        .        .        .        .
+unanswered   .        .        .        .        degraded .        .        .        .        .        .        .
+missed       .        .        .        .        .        degraded !        .        .        .        .        .
+hung         .        .        .        .        .        degraded !        .        .        .        .        .
+exited       .        .        .        .        backoff  backoff  backoff  stopped  starting held     .        asleep
+retry        .        starting starting .        .        .        .        .        .        .        .        .
+sleep        .        .        .        .        .        dozing   dozing   .        .        .        .        .
+rest         asleep   .        .        .        .        .        .        .        .        .        .        .
+wake         .        .        .        .        .        .        .        .        .        .        starting bouncing
 """
 INPUTS = {
     "start": (),
@@ -47,8 +53,11 @@ INPUTS = {
     "hung": ("why",),
     "exited": (ProcessEnd("why", 100.0),),
     "retry": (),
+    "sleep": ("why",),
+    "rest": (),
+    "wake": (),
 }
-PUBLIC = {"bouncing": ModuleState.STOPPING, "pausing": ModuleState.STOPPING}
+PUBLIC = dict.fromkeys(("bouncing", "pausing", "dozing"), ModuleState.STOPPING)
 
 
 @define
@@ -80,6 +89,9 @@ class Notes:
 
     def late(self) -> None:
         self.acts.append(("late",))
+
+    def sleeps(self) -> None:
+        self.acts.append(("sleeps",))
 
     def take(self) -> list[tuple[object, ...]]:
         acts, self.acts = self.acts, []

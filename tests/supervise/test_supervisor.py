@@ -40,6 +40,21 @@ class StartTests(SupervisorCase):
         self.assertEqual(self.successResultOf(first), self.successResultOf(second))
         self.assertEqual(len(self.reactor.spawned), 1)
 
+    def test_it_sleeps_and_is_woken(self) -> None:
+        """Not by a crash or the boot: it is not counted as a restart, and requests may wait from the first moment."""
+        self.reactor.listening[2000] = OK
+        self.begin(self.supervisor.start("vault"))
+        self.turn()
+        sleeping = self.begin(self.supervisor.sleep("vault", "Nobody used it for 5 min."))
+        self.turn()
+        asleep = self.successResultOf(sleeping)
+        self.assertEqual((asleep.state.value, asleep.wakes, asleep.pid), ("asleep", True, None))
+        self.assertEqual(asleep.reason, "Nobody used it for 5 min. The next request wakes it.")
+        waking = self.begin(self.supervisor.wake("vault"))
+        self.turn()
+        awake = self.successResultOf(waking)
+        self.assertEqual((awake.state.value, awake.wakes, awake.restarts), ("ready", False, 0))
+
     def test_a_late_one_releases_the_caller_and_is_never_ended(self) -> None:
         started = self.begin(self.supervisor.start("vault"))
         self.pass_time(21)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost, ConnectionRefusedError
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Protocol
@@ -164,6 +165,7 @@ class FakeModules:
         self.views: dict[str, ModuleView] = {}
         self.refuse = False
         self.slow = False
+        self.waking: list[Deferred[bool]] = []
         self._pending: list[Any] = []
 
     def connectTCP(
@@ -188,6 +190,12 @@ class FakeModules:
     def view(self, short: str) -> ModuleView | None:
         """Ready, unless the test says something else."""
         return self.views.get(short, ModuleView("ready", port=self.ports.get(short)))
+
+    async def wake(self, short: str) -> bool:
+        """Resolves when the test says so."""
+        waiter: Deferred[bool] = Deferred()
+        self.waking.append(waiter)
+        return await waiter
 
     @property
     def newest(self) -> FakeSocket:

@@ -7,8 +7,20 @@ const module = (name: string, state: State | null, more: Partial<Module> = {}): 
   ({ short: name.toLowerCase(), display_name: name, installed: true, state, ...more }) as Module
 
 test("every state has a label and a tone", () => {
-  const states: State[] = ["stopped", "starting", "ready", "degraded", "backoff", "parked", "stopping", "held"]
-  expect(states.map((state) => wording(module("A", state)).tone).join(" ")).toBe("off busy good busy busy bad busy bad")
+  const states: State[] = [
+    "stopped",
+    "starting",
+    "ready",
+    "degraded",
+    "backoff",
+    "parked",
+    "stopping",
+    "held",
+    "asleep",
+  ]
+  expect(states.map((state) => wording(module("A", state)).tone).join(" ")).toBe(
+    "off busy good busy busy bad busy bad good",
+  )
 })
 
 test("a module without a state uses supervisor_status", () => {

@@ -18,6 +18,7 @@ const STATES: Record<State, Wording> = {
   parked: { tone: "bad", label: "Keeps crashing" },
   stopping: { tone: "busy", label: "Stopping" },
   held: { tone: "bad", label: "Blocked" },
+  asleep: { tone: "good", label: "Asleep" },
   stopped: { tone: "off", label: "Off" },
 }
 

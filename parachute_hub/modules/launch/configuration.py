@@ -5,7 +5,7 @@ Values that the schema marks writeOnly, or whose name suggests a secret, are nev
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -46,7 +46,7 @@ class MintsTokens(Protocol):
 class Configuration:
     """Reads and changes module configuration. `http` makes what reaches modules on loopback.
 
-    `port_of` returns the port of the module's own process; tokens are only sent there.
+    `reach` returns the port of the module's own process, which it wakes if it sleeps; tokens are only sent there.
     """
 
     home: Path
@@ -54,7 +54,7 @@ class Configuration:
     files: FileWriter = Factory(FileWriter)
     http: Callable[[], "HTTPClient"]
     tokens: MintsTokens
-    port_of: Callable[[str], int | None]
+    reach: Callable[[str], Awaitable[int | None]]
 
     async def read(self, short: str) -> dict[str, Any]:
         """`{"schema", "values", "writable"}`. Raises Refused."""
@@ -134,7 +134,7 @@ class Configuration:
         self, method: str, row: ServiceRow, manifest: Manifest | None, path: str, body: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         short = self.directory.short_of(row.name)
-        port = self.port_of(short)
+        port = await self.reach(short)
         if port is None:
             raise Refused(409, "not_running", f"{short} serves its own settings and is not running. Start it first.")
         # The path becomes part of a URL and of a token's scope, so it must be one that may be served.

@@ -14,6 +14,8 @@ from parachute_hub.system.timers import FailureLog
 
 _PASSED_OVER = frozenset({"node_modules", ".git", "dist"})
 _FILES = 2000
+# Without a process; the next start runs what the folder has then.
+_RESTING = frozenset({ModuleState.STOPPED, ModuleState.STOPPING, ModuleState.HELD, ModuleState.ASLEEP})
 
 
 @define(kw_only=True)
@@ -41,7 +43,7 @@ class LinkedFolders:
         status = self.supervisor.status(short)
         if latest > before:
             self._seen[short] = latest
-            if status is not None and status.state not in (ModuleState.STOPPED, ModuleState.STOPPING, ModuleState.HELD):
+            if status is not None and status.state not in _RESTING:
                 self._log.info("Restarting {short}: a file in {folder} changed", short=short, folder=linked)
                 restarting = Deferred.fromCoroutine(self.supervisor.restart(short))
                 restarting.addErrback(lambda failure: self._log.failure("A restart failed", failure))

@@ -13,7 +13,9 @@ from parachute_hub.modules.state.services_file import Registry, RegistryRefused,
 from parachute_hub.supervise.model import ModuleState
 from parachute_hub.system.timers import FailureLog
 
-_ALIVE = frozenset({ModuleState.READY, ModuleState.DEGRADED, ModuleState.STARTING, ModuleState.BACKOFF})
+_ALIVE = frozenset(
+    {ModuleState.READY, ModuleState.DEGRADED, ModuleState.STARTING, ModuleState.BACKOFF, ModuleState.ASLEEP}
+)
 
 
 @define(kw_only=True)

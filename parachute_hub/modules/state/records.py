@@ -20,6 +20,7 @@ from parachute_hub.system.file_writer import FileWriter
 
 FILE_LIMIT = 1024 * 1024
 CHANNELS = ("latest", "rc")
+MOST_SLEEP_MINUTES = 7 * 24 * 60
 MOST_PATHS = 50
 
 
@@ -34,6 +35,7 @@ class Record:
     `wanted` is whether it is enabled. `autostart` False keeps an enabled module from starting with the hub. `row` is
     the name of its row in services.json. `previous` is the folder name of the previous version, kept for a rollback.
     `linked` is a folder run instead of a package. `env` is added to its environment. `memory_limit` is in bytes.
+    `sleep_after` is in minutes; None keeps the module running while nobody uses it.
     `smol` passes --smol to bun. `pin` prevents upgrades; `night` installs them
     at night. `trusted` marks a package outside the catalog whose pages
     the owner has exempted from the sandbox. `without_optional` leaves out its optional dependencies. `registry_keys`
@@ -61,6 +63,7 @@ class Record:
     exposure: str | None = None
     isolation: str | None = None
     isolation_why: str | None = None
+    sleep_after: int | None = None
     may_read: tuple[str, ...] = ()
     may_change: tuple[str, ...] = ()
 
@@ -82,10 +85,14 @@ class Record:
         limit = given.get("memory_limit")
         if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
             raise Invalid("memory_limit", "must be a number of bytes")
+        sleep = given.get("sleep_after")
+        if sleep is not None:
+            sleep = sleep_minutes(sleep)
         port, exposure = given.get("port"), given.get("exposure")
         return cls(
             **values,
             memory_limit=limit,
+            sleep_after=sleep,
             env=variables(given.get("env")),
             port=None if port is None else validation.port(port, "port"),
             exposure=None if exposure is None else validation.one_of(exposure, "exposure", EXPOSURES),
@@ -96,6 +103,13 @@ class Record:
         blank = Record()
         differing = asdict(self, filter=lambda attribute, value: value != getattr(blank, attribute.name))
         return {**differing, "env": dict(self.env)} if self.env else differing
+
+
+def sleep_minutes(value: object) -> int:
+    """Minutes without use after which a module sleeps. Raises Invalid."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_SLEEP_MINUTES:
+        raise Invalid("sleep_after", f"must be between 1 and {MOST_SLEEP_MINUTES} minutes")
+    return value
 
 
 def paths(value: object, at: str) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The machine: disk, memory and clock."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Final, Literal
 
 from attrs import define, field, frozen
@@ -101,6 +101,9 @@ class DiskWrites:
         ]
 
 
+_MORE_MEMORY: Final = "Let modules sleep while nobody uses them (on their pages), stop one, or add memory."
+
+
 @define(kw_only=True)
 class MemoryTight:
     """Memory that stays almost full. `memory` gives used and total bytes, None where there is no limit.
@@ -129,8 +132,35 @@ class MemoryTight:
                 text=f"{size_words(used)} of {size_words(limit)} are in use. The hub will have to restart modules.",
                 clears="It goes away once less is used.",
                 found={"used": used, "limit": limit},
-                fixes=(link("Modules", "/admin/modules"), words("Stop a module you do not need, or add memory.")),
+                fixes=(link("Modules", "/admin/modules"), words(_MORE_MEMORY)),
             )
+        ]
+
+
+@frozen(kw_only=True)
+class NoRoomToWake:
+    """Modules that sleep and could not be woken for lack of memory. `refused` has their short names."""
+
+    modules: KnowsModules
+    refused: Callable[[], Container[str]]
+    name: str = "room for modules that sleep"
+    period: float = 15.0
+    wakes: tuple[Wake, ...] = ("modules",)
+
+    def look(self) -> list[Problem]:
+        """An error for each, until it runs."""
+        return [
+            Problem(
+                key=f"no-room-to-wake:{module.short}",
+                severity="error",
+                title=f"There is no memory left to wake {module.name}",
+                text="Somebody wanted to use it, and no other module could go to sleep instead.",
+                clears="It goes away once it runs.",
+                fixes=(link("Modules", "/admin/modules"), words(_MORE_MEMORY)),
+                short=module.short,
+            )
+            for module in self.modules()
+            if module.short in self.refused()
         ]
 
 

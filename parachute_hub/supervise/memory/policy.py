@@ -165,15 +165,22 @@ class MemoryHistory:
         self._minutes = _Ring(_MINUTES)
         self._samples_a_minute = samples_a_minute
         self._minute: list[int] = []
+        self._latest: int | None = None
 
     def add(self, size: int) -> None:
         """Add a sample in bytes."""
+        self._latest = size
         kib = min(size >> 10, 0xFFFFFFFF)
         self._recent.add(kib)
         self._minute.append(kib)
         if len(self._minute) >= self._samples_a_minute:
             self._minutes.add(max(self._minute))
             self._minute.clear()
+
+    @property
+    def latest(self) -> int | None:
+        """The last sample in bytes; None without any."""
+        return self._latest
 
     @property
     def recent(self) -> list[int]:

@@ -3,10 +3,12 @@
 import signal
 from typing import Any, Protocol
 
+from attrs import frozen
 from twisted.internet.task import deferLater
 
 from parachute_hub.supervise.context import InThread
 from parachute_hub.supervise.process.process_tags import TagFilter
+from parachute_hub.supervise.process.processes import Holder
 
 _POLL = 0.05
 # A fork bomb may need more than one SIGKILL.
@@ -18,6 +20,13 @@ class TaggedProcesses(Protocol):
 
     def signal(self, tag_filter: TagFilter, number: int) -> list[int]:
         """Signal the matching processes; 0 only looks. Returns their ids."""
+
+
+class PortHolders(TaggedProcesses, Protocol):
+    """Tagged processes, and who has a port."""
+
+    def holder(self, port: int, tag_filter: TagFilter) -> Holder | None:
+        """Who listens on a port."""
 
 
 async def sweep(
@@ -40,3 +49,26 @@ async def sweep(
             break
         await deferLater(clock, _POLL)
     return found
+
+
+@frozen(kw_only=True)
+class Leftovers:
+    """What earlier processes of one module left behind."""
+
+    system: PortHolders
+    tag_filter: TagFilter
+    grace: float
+    clock: Any
+    in_thread: InThread
+
+    async def sweep(self) -> list[int]:
+        """End them. Returns their ids."""
+        return await sweep(self.system, self.tag_filter, grace=self.grace, clock=self.clock, in_thread=self.in_thread)
+
+    async def clear_port(self, port: int) -> str | None:
+        """End those on a port. Returns the name of any other program that has it."""
+        holder = await self.in_thread(self.system.holder, port, self.tag_filter)
+        if holder is not None and holder.ours:
+            await self.sweep()
+            holder = await self.in_thread(self.system.holder, port, self.tag_filter)
+        return None if holder is None else str(holder)

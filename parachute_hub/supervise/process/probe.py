@@ -11,11 +11,16 @@ from twisted.internet.protocol import ClientFactory, connectionDone
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 
+from parachute_hub.system import strict_json
+from parachute_hub.system.strict_json import BadJson
+
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r\n]")
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r\n")
 _CHUNKED = re.compile(rb"(?i)\r\ntransfer-encoding:[ \t]*chunked")
 # A response longer than this counts as complete.
 _ENOUGH = 64 * 1024
+# How long a module may take to say whether it is busy.
+BUSY_SECONDS = 3.0
 
 
 class NoAnswer(Exception):
@@ -48,6 +53,16 @@ async def ask(reactor: Connector, port: int, path: str, timeout: float) -> Reply
     """`GET path` on 127.0.0.1, once the response is complete within `timeout` seconds. Raises NoAnswer."""
     question = ProbeRequest(reactor, port, path, timeout)
     return await question.answer
+
+
+async def ask_busy(reactor: Connector, port: int) -> bool:
+    """Whether the module says at `/.parachute/busy` that it works on something (docs/protocol.md). Never raises."""
+    try:
+        reply = await ask(reactor, port, "/.parachute/busy", BUSY_SECONDS)
+        told = strict_json.read(reply.body, limit=_ENOUGH).value if reply.status == 200 else None
+    except (NoAnswer, BadJson):
+        return False
+    return isinstance(told, dict) and told.get("busy") is True
 
 
 class ProbeRequest(ClientFactory):

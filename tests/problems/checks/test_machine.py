@@ -8,6 +8,7 @@ from parachute_hub.problems.checks.machine import (
     DiskWrites,
     GrowingMemory,
     MemoryTight,
+    NoRoomToWake,
     growth,
 )
 from parachute_hub.problems.model import Problem
@@ -74,6 +75,14 @@ class MemoryTests(SynchronousTestCase):
         for memory in ((None, None), (5, None), (None, 5)):
             check = MemoryTight(memory=always(memory))
             self.assertEqual([len(check.look()) for _ in range(4)], [0, 0, 0, 0], memory)
+
+    def test_a_module_that_could_not_be_woken(self) -> None:
+        refused = {"vault", "gone"}
+        check = NoRoomToWake(modules=lambda: [VAULT], refused=lambda: refused)
+        (found,) = check.look()
+        self.assertEqual((found.key, found.severity), ("no-room-to-wake:vault", "error"))
+        refused.clear()
+        self.assertEqual(check.look(), [])
 
     def test_a_module_that_leaks(self) -> None:
         """100 MB more in six hours, whatever the peaks do."""

@@ -1,7 +1,16 @@
 /** Types of the hub's API. */
 import type { Schema, Values } from "../schema"
 
-export type State = "stopped" | "starting" | "ready" | "degraded" | "backoff" | "parked" | "stopping" | "held"
+export type State =
+  | "stopped"
+  | "starting"
+  | "ready"
+  | "degraded"
+  | "backoff"
+  | "parked"
+  | "stopping"
+  | "held"
+  | "asleep"
 
 export interface StartError {
   error_type: string
@@ -109,6 +118,7 @@ export interface ModuleSettings {
   /** It gets the hub's registry credentials. */
   registry_keys: boolean
   memory_limit: number | null
+  sleep_after: number | null
   /** The version to go back to. */
   previous: string | null
 }

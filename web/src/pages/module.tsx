@@ -392,8 +392,35 @@ function updateWords(updates: ModuleSettings["updates"], version: string | null)
   return "Updates are offered when they come out."
 }
 
+const SLEEPS = [5, 15, 60] as const
+
+/** Whether the module stops while nobody uses it, which frees its memory. */
+function Sleep({
+  minutes,
+  save,
+}: {
+  minutes: number | null
+  save: (change: Partial<ModuleSettings>) => () => Promise<void>
+}) {
+  const words =
+    minutes === null
+      ? "Runs all the time."
+      : `Goes to sleep when nobody has used it for ${duration(minutes * 60)}. The next visit wakes it in a moment.`
+  return (
+    <li class="list-row">
+      <p class="grow">{words}</p>
+      {SLEEPS.filter((choice) => choice !== minutes).map((choice) => (
+        <Button key={choice} act={save({ sleep_after: choice })}>
+          Sleep after {choice} min
+        </Button>
+      ))}
+      {minutes !== null && <Button act={save({ sleep_after: null })}>Always run</Button>}
+    </li>
+  )
+}
+
 function Keeping({ module }: { module: Module }) {
-  const { updates, autostart, previous, registry_keys } = module.settings
+  const { updates, autostart, previous, registry_keys, sleep_after } = module.settings
   const set = (change: Partial<ModuleSettings>) => async () => {
     await hub.call("PUT", `/api/modules/${module.short}/settings`, change)
     await modules.refresh()
@@ -415,6 +442,7 @@ function Keeping({ module }: { module: Module }) {
             {autostart ? "Start only manually" : "Start with the hub"}
           </Button>
         </li>
+        <Sleep minutes={sleep_after} save={set} />
         <li class="list-row">
           <p class="grow">{updateWords(updates, module.installed_version)}</p>
           {UPDATES.filter(([kind]) => kind !== updates).map(([kind, label]) => (

@@ -1,0 +1,192 @@
+"""Ends modules that nobody uses, and wakes them for the next request, which waits meanwhile.
+
+A sleeping module has no process. Its port stays its own. Only modules that the owner allowed to sleep do.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any, Protocol
+
+from attrs import define, field, frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from parachute_hub.supervise.memory.policy import Container
+from parachute_hub.supervise.model import ModuleState, Status
+from parachute_hub.system.timers import FailureLog, every
+
+PERIOD = 5.0
+# What a module is expected to need if it never ran, in bytes.
+_UNKNOWN = 64 << 20
+# In use beyond this fraction of the limit, a module is woken only once another one sleeps.
+_FULL = 0.9
+# A module that was used in the last seconds does not make room for others.
+_JUST_USED = 2.0
+_RUNNING = (ModuleState.READY, ModuleState.DEGRADED)
+
+
+class NoRoom(Exception):
+    """No memory is left to wake a module, and no other one can sleep."""
+
+
+class SleepingModules(Protocol):
+    """The part of the supervisor that is used."""
+
+    def all(self) -> list[Status]:
+        """The status of every module."""
+
+    def status(self, short: str) -> Status | None:
+        """The status of one module; None if unknown."""
+
+    def owned_port(self, short: str) -> int | None:
+        """The port on which its own processes listen."""
+
+    def container(self) -> Container:
+        """Memory in use and the limit."""
+
+    def size(self, short: str) -> int | None:
+        """The module's latest memory use in bytes; None if it never ran."""
+
+    async def sleep(self, short: str, why: str) -> Status:
+        """End the process until somebody needs the module."""
+
+    async def wake(self, short: str) -> Status:
+        """Start a module that sleeps. Resolves when ready, slow or failed."""
+
+
+@frozen
+class Usage:
+    """How a running module that may sleep is used: the seconds since, and the size in bytes."""
+
+    short: str
+    unused: float
+    size: int
+
+
+def to_end(idle: Sequence[Usage], used: int, need: int, limit: int) -> list[str] | None:
+    """Which modules must sleep so that `need` more bytes fit: the least recently used first. None if none helps.
+
+    >>> to_end([Usage("a", 5.0, 40), Usage("b", 60.0, 40)], used=80, need=40, limit=120)
+    ['b']
+    """
+    missing, chosen = used + need - limit * _FULL, []
+    for module in sorted(idle, key=lambda one: -one.unused):
+        if missing <= 0:
+            break
+        if module.unused >= _JUST_USED:
+            chosen.append(module.short)
+            missing -= module.size
+    return chosen if missing <= 0 else None
+
+
+@define
+class _Seen:
+    """A module's requests when it was last looked at, and when it was last in use."""
+
+    requests: int
+    at: float
+
+
+@define(kw_only=True)
+class Sleeper:
+    """Watches the modules' use.
+
+    `after` is the seconds without use after which a module sleeps; None if it may not. `requests` counts a module's
+    requests so far, `under_way` those open at its port. `busy` asks the module on a port whether it works on something.
+    `refused` has the modules that could not be woken for lack of memory, until they run.
+    """
+
+    modules: SleepingModules
+    after: Callable[[str], float | None]
+    requests: Callable[[str], int]
+    under_way: Callable[[int], int]
+    busy: Callable[[int], Awaitable[bool]]
+    now: Callable[[], float]
+    refused: set[str] = field(factory=set, init=False)
+    _seen: dict[str, _Seen] = field(factory=dict, init=False)
+    _waking: dict[str, list["Deferred[None]"]] = field(factory=dict, init=False)
+    _failures: FailureLog = field(factory=FailureLog, init=False)
+    _log = Logger()
+
+    def start(self, clock: Any) -> LoopingCall:
+        """Look at the modules every PERIOD seconds."""
+        return every(clock, PERIOD, lambda: Deferred.fromCoroutine(self.look()), "Looking for unused modules")
+
+    async def look(self) -> None:
+        """Let those sleep that were not used for long enough, and do not report a problem of their own."""
+        for status in self.modules.all():
+            allowed = self.after(status.short)
+            if status.state not in _RUNNING:
+                self._seen.pop(status.short, None)
+            elif self._unused(status) >= (allowed or float("inf")) and not status.reports:
+                minutes = f"{(allowed or 0) / 60:g} min"
+                await self._failures.wait(
+                    f"Letting {status.short} sleep", self._end, status.short, f"Nobody used it for {minutes}."
+                )
+
+    async def wake(self, short: str) -> None:
+        """Resolves once the module answers or cannot be started. Raises NoRoom.
+
+        Callers that come meanwhile wait for the same start.
+        """
+        waiter: Deferred[None] = Deferred()
+        self._waking.setdefault(short, []).append(waiter)
+        if len(self._waking[short]) == 1:
+            Deferred.fromCoroutine(self._wake(short)).addBoth(self._woken, short)
+        await waiter
+
+    async def reach(self, short: str) -> int | None:
+        """The port of the module's own processes, woken if it sleeps; None if it does not run."""
+        status = self.modules.status(short)
+        if status is not None and status.wakes:
+            with suppress(NoRoom):
+                await self.wake(short)
+        return self.modules.owned_port(short)
+
+    def _woken(self, result: Any, short: str) -> None:
+        for waiter in self._waking.pop(short):
+            waiter.callback(result)
+
+    async def _wake(self, short: str) -> None:
+        await self._make_room(short)
+        self.refused.discard(short)
+        self._seen.pop(short, None)
+        await self.modules.wake(short)
+
+    async def _make_room(self, short: str) -> None:
+        container = self.modules.container()
+        if container.limit is None or container.used is None:
+            return
+        idle = [
+            Usage(status.short, self._unused(status), self.modules.size(status.short) or _UNKNOWN)
+            for status in self.modules.all()
+            if status.state in _RUNNING and self.after(status.short) is not None
+        ]
+        chosen = to_end(idle, container.used, self.modules.size(short) or _UNKNOWN, container.limit)
+        if chosen is None:
+            self.refused.add(short)
+            raise NoRoom(short)
+        for other in chosen:
+            await self._end(other, f"It made room for {short}.", forced=True)
+
+    async def _end(self, short: str, why: str, forced: bool = False) -> None:
+        port = self.modules.owned_port(short)
+        if not forced and port is not None and await self.busy(port):
+            self._seen[short].at = self.now()
+            return
+        status = self.modules.status(short)
+        # Meanwhile a request may have come, or a person may have stopped it.
+        if status is None or status.state not in _RUNNING or (port is not None and self.under_way(port)):
+            return
+        self._log.info("{short} sleeps: {why}", short=short, why=why)
+        await self.modules.sleep(short, why)
+
+    def _unused(self, status: Status) -> float:
+        """Seconds since the module was last seen in use."""
+        now, count = self.now(), self.requests(status.short)
+        port = self.modules.owned_port(status.short)
+        seen = self._seen.get(status.short)
+        if seen is None or seen.requests != count or (port is not None and self.under_way(port)):
+            self._seen[status.short] = seen = _Seen(count, now)
+        return now - seen.at

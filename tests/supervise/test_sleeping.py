@@ -1,0 +1,163 @@
+"""Modules that sleep while nobody uses them."""
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.supervise.memory.policy import Container
+from parachute_hub.supervise.model import ModuleState, Status
+from parachute_hub.supervise.sleeping import PERIOD, NoRoom, Sleeper, Usage, to_end
+
+MB = 1 << 20
+
+
+class RoomTests(SynchronousTestCase):
+    def test_who_makes_room(self) -> None:
+        idle = [Usage("a", 30.0, 45), Usage("b", 90.0, 45), Usage("c", 1.0, 45)]
+        for used, expected in ((100, []), (140, ["b"]), (200, ["b", "a"]), (230, None)):
+            self.assertEqual(to_end(idle, used=used, need=45, limit=200), expected, used)
+
+    def test_one_that_was_just_used_makes_no_room(self) -> None:
+        self.assertIsNone(to_end([Usage("c", 1.0, 100)], used=190, need=45, limit=200))
+
+
+class FakeModules:
+    """Modules of 45 MB in a container of `limit` bytes, next to 75 MB of the hub."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.limit = limit
+        self.calls: list[tuple[str, str]] = []
+        self.statuses: dict[str, Status] = {}
+        self.starting: Deferred[None] | None = None
+
+    def put(self, short: str, state: ModuleState) -> Status:
+        wakes = state is ModuleState.ASLEEP
+        self.statuses[short] = Status(short=short, state=state, reason="Why.", since=0.0, wakes=wakes)
+        return self.statuses[short]
+
+    def all(self) -> list[Status]:
+        return list(self.statuses.values())
+
+    def status(self, short: str) -> Status | None:
+        return self.statuses.get(short)
+
+    def owned_port(self, short: str) -> int | None:
+        up = self.statuses[short].state is ModuleState.READY
+        return 2000 + list(self.statuses).index(short) if up else None
+
+    def container(self) -> Container:
+        up = sum(status.state is ModuleState.READY for status in self.all())
+        return Container((75 + 45 * up) * MB, self.limit, 75 * MB)
+
+    def size(self, short: str) -> int | None:
+        return 45 * MB
+
+    async def sleep(self, short: str, why: str) -> Status:
+        self.calls.append(("sleep", short))
+        return self.put(short, ModuleState.ASLEEP)
+
+    async def wake(self, short: str) -> Status:
+        self.calls.append(("wake", short))
+        if self.starting is not None:
+            await self.starting
+        return self.put(short, ModuleState.READY)
+
+
+class SleeperTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.modules = FakeModules()
+        self.requests: dict[str, int] = {}
+        self.open: dict[int, int] = {}
+        self.working: set[int] = set()
+        self.after: dict[str, float] = {"vault": 60.0, "notes": 60.0}
+        self.sleeper = Sleeper(
+            modules=self.modules,
+            after=self.after.get,
+            requests=lambda short: self.requests.get(short, 0),
+            under_way=lambda port: self.open.get(port, 0),
+            busy=self.busy,
+            now=self.clock.seconds,
+        )
+        for short in ("vault", "notes", "scribe"):
+            self.modules.put(short, ModuleState.READY)
+        loop = self.sleeper.start(self.clock)
+        self.addCleanup(loop.stop)
+
+    async def busy(self, port: int) -> bool:
+        return port in self.working
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock.pump([PERIOD] * round(seconds / PERIOD))
+
+    def asleep(self) -> list[str]:
+        return [status.short for status in self.modules.all() if status.state is ModuleState.ASLEEP]
+
+    def woken(self, short: str) -> "Deferred[None]":
+        return Deferred.fromCoroutine(self.sleeper.wake(short))
+
+    def test_only_those_that_may_and_that_nobody_uses(self) -> None:
+        self.pass_time(30)
+        self.requests["vault"] = 1
+        self.pass_time(40)
+        self.assertEqual(self.asleep(), ["notes"])
+        self.pass_time(40)
+        self.assertEqual(self.asleep(), ["vault", "notes"])
+        self.assertNotIn(("sleep", "scribe"), self.modules.calls)
+
+    def test_an_open_stream_or_work_keeps_it_awake(self) -> None:
+        self.open[2000] = 1
+        self.working.add(2001)
+        self.pass_time(300)
+        self.assertEqual(self.asleep(), [])
+        del self.open[2000]
+        self.working.clear()
+        self.pass_time(70)
+        self.assertEqual(self.asleep(), ["vault", "notes"])
+
+    def test_one_that_was_stopped_meanwhile_is_left_alone(self) -> None:
+        async def stopped_while_asked(port: int) -> bool:
+            self.modules.put("vault", ModuleState.STOPPED)
+            return False
+
+        self.sleeper.busy = stopped_while_asked
+        self.pass_time(70)
+        self.assertNotIn(("sleep", "vault"), self.modules.calls)
+
+    def test_requests_that_come_together_wait_for_one_start(self) -> None:
+        self.modules.put("vault", ModuleState.ASLEEP)
+        self.modules.starting = Deferred()
+        first, second = self.woken("vault"), self.woken("vault")
+        self.assertNoResult(first)
+        self.modules.starting.callback(None)
+        self.successResultOf(first)
+        self.successResultOf(second)
+        self.assertEqual(self.modules.calls, [("wake", "vault")])
+        self.pass_time(30)
+        self.assertEqual(self.asleep(), [])
+
+    def test_the_least_recently_used_makes_room(self) -> None:
+        """Those that may not sleep are never ended for others."""
+        self.modules.limit = 256 * MB
+        self.modules.put("more", ModuleState.ASLEEP)
+        self.pass_time(10)
+        self.requests["vault"] = 1
+        self.pass_time(10)
+        self.successResultOf(self.woken("more"))
+        self.assertEqual(self.modules.calls, [("sleep", "notes"), ("wake", "more")])
+
+    def test_without_anyone_to_make_room(self) -> None:
+        self.modules.limit = 200 * MB
+        self.after.clear()
+        self.modules.put("more", ModuleState.ASLEEP)
+        self.failureResultOf(self.woken("more"), NoRoom)
+        self.assertEqual(self.sleeper.refused, {"more"})
+        self.modules.limit = None
+        self.successResultOf(self.woken("more"))
+        self.assertEqual(self.sleeper.refused, set())
+
+    def test_the_hub_itself_wakes_what_it_needs(self) -> None:
+        self.modules.put("vault", ModuleState.ASLEEP)
+        self.assertEqual(self.successResultOf(Deferred.fromCoroutine(self.sleeper.reach("vault"))), 2000)
+        self.modules.put("vault", ModuleState.STOPPED)
+        self.assertIsNone(self.successResultOf(Deferred.fromCoroutine(self.sleeper.reach("vault"))))
