@@ -7,8 +7,9 @@ sentence per violation.
 import ast
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 
 from attrs import frozen
@@ -58,13 +59,16 @@ def kinds_of(path: str, tables: Tables) -> list[str]:
     return [kind for kind, patterns in tables.kinds.items() if any(fnmatchcase(path, pattern) for pattern in patterns)]
 
 
-def imports(text: str) -> Iterator[str]:
+@cache
+def imports(text: str) -> tuple[str, ...]:
     """Every imported module and `module.name`."""
+    found: list[str] = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += (f"{node.module}.{alias.name}" for alias in node.names)
+    return tuple(found)
 
 
 def imported_files(path: str, sources: Sources) -> set[str]:
