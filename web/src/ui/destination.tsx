@@ -1,12 +1,10 @@
-/** A new destination of notices. The hub sends a first notice there before it keeps it. */
+/** A new destination of notices. The hub sends a first notice there. */
 import { useState } from "preact/hooks"
-import { Refusal } from "../api/hub"
 import type { NoticeDestination } from "../api/shapes"
 import { hub } from "../app"
 import { obstacle, subscribe } from "../state/push"
-import { confirm } from "./dialog"
-import { Button, Choice, Field } from "./parts"
-import { Secret } from "./secret"
+import { Adding, useTyped } from "./adding"
+import { Choice } from "./parts"
 
 const KINDS = [
   ["push", "This browser, or this phone"],
@@ -28,46 +26,20 @@ const HINTS: Record<string, string> = {
   apprise: "As apprise writes it, such as tgram://token/chat",
 }
 const NOTHING = { url: "", token: "", secret: "", host: "", username: "", password: "", sender: "", to: "", label: "" }
-type Told = typeof NOTHING
+type Typed = typeof NOTHING
 
 export function AddDestination({ done }: { done: (label: string) => Promise<void> }) {
   const [kind, setKind] = useState("push")
   const [security, setSecurity] = useState("starttls")
-  const [told, setTold] = useState(NOTHING)
-  const set = (name: keyof Told) => (value: string) => setTold((now) => ({ ...now, [name]: value }))
+  const { typed, line, hidden } = useTyped(NOTHING)
   const blocked = kind === "push" ? obstacle() : null
-  const add = async () => {
-    const body = kind === "push" ? await subscribe() : described(kind, security, told)
-    const send = (more: object) =>
-      hub.call<NoticeDestination>("POST", "/api/notices/destinations", { kind, label: told.label, ...body, ...more })
-    try {
-      await done((await send({})).label)
-    } catch (problem) {
-      if (!(problem instanceof Refusal && problem.error === "private_address")) throw problem
-      if (await confirm("Is this in your own network?", problem.message, "Yes, use it", false))
-        await done((await send({ private: true })).label)
-    }
+  const send = async (more: object) => {
+    const body = kind === "push" ? await subscribe() : described(kind, security, typed)
+    const asked = { kind, label: typed.label, ...body, ...more }
+    return hub.call<NoticeDestination>("POST", "/api/notices/destinations", asked)
   }
-  const line = (name: keyof Told, label: string, hint?: string) => (
-    <Field label={label} hint={hint}>
-      {(ids) => (
-        <input
-          {...ids}
-          type="text"
-          value={told[name]}
-          autocomplete="off"
-          autocapitalize="none"
-          spellcheck={false}
-          onInput={(event) => set(name)(event.currentTarget.value)}
-        />
-      )}
-    </Field>
-  )
-  const hidden = (name: keyof Told, label: string) => (
-    <Secret label={label} autocomplete="new-password" value={told[name]} set={set(name)} />
-  )
   return (
-    <form class="narrow" onSubmit={(event) => event.preventDefault()}>
+    <Adding send={send} ready={blocked === null && complete(kind, typed)} done={done}>
       <Choice label="Where" value={kind} set={setKind} choices={KINDS} />
       {blocked && <p class="reason">{blocked}</p>}
       {kind === "email" && (
@@ -85,23 +57,18 @@ export function AddDestination({ done }: { done: (label: string) => Promise<void
       {kind === "webhook" && hidden("secret", "Secret for signatures (optional)")}
       {line("label", "Name (optional)")}
       <p class="quiet">The hub keeps all of this encrypted and never shows it again.</p>
-      <div class="row">
-        <Button type="submit" kind="primary" act={add} disabled={blocked !== null || !complete(kind, told)}>
-          Test and add
-        </Button>
-      </div>
-    </form>
+    </Adding>
   )
 }
 
-function complete(kind: string, { url, to, host }: Told): boolean {
+function complete(kind: string, { url, to, host }: Typed): boolean {
   if (kind === "push") return true
   return kind === "email" ? to !== "" && host !== "" : url !== ""
 }
 
-function described(kind: string, security: string, told: Told): object {
-  if (kind !== "email") return { url: told.url, token: told.token, secret: told.secret }
-  const [host, port] = told.host.split(":")
-  const { to, username, password, sender } = told
+function described(kind: string, security: string, typed: Typed): object {
+  if (kind !== "email") return { url: typed.url, token: typed.token, secret: typed.secret }
+  const [host, port] = typed.host.split(":")
+  const { to, username, password, sender } = typed
   return { host, ...(port && { port: Number(port) }), security, to, username, password, sender: sender || to }
 }
