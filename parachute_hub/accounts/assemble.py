@@ -252,7 +252,6 @@ def build(
                     origins=origin,
                     when=ago(clock),
                     links=links,
-                    vaults=vaults,
                 ).app.resource(),
             ),
             MountedArea(

@@ -1,7 +1,6 @@
 """`GET` and `POST /vaults`: list and create vaults."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from io import BytesIO
 from typing import Any, Protocol
 
 from klein import Klein
@@ -13,7 +12,7 @@ from parachute_hub.site.answers import as_json
 from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator, StepUp, prove_person
 from parachute_hub.site.bodies import read_json
-from parachute_hub.site.errors import Refused, not_found
+from parachute_hub.site.errors import Refused
 
 
 class VaultMaker(Protocol):
@@ -63,22 +62,6 @@ class VaultsApi:
             for vault in vaults
         ]
         return as_json(request, {"vaults": shown})
-
-    @app.route("/vaults/<name>/address.svg", methods=["GET"])
-    def address(self, request: IRequest, name: str) -> bytes:
-        """The address of a vault for assistants, as a QR code."""
-        self._who.need(request, ADMIN)
-        vault = next((vault for vault in self._known() if vault["name"] == name), None)
-        if vault is None:
-            raise not_found(f"There is no vault {name[:32]}.")
-        request.setHeader("Content-Type", "image/svg+xml")
-        request.setHeader("Cache-Control", "no-store")
-        drawn = BytesIO()
-        import segno  # Loaded with the first QR code.
-
-        code = segno.make(f"{vault['url']}/mcp", error="m", micro=False)
-        code.save(drawn, kind="svg", scale=4, border=3, light="#fff", xmldecl=False)
-        return drawn.getvalue()
 
     @app.route("/vaults", methods=["POST"])
     async def create(self, request: IRequest) -> bytes:

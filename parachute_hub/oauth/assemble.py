@@ -12,6 +12,7 @@ from parachute_hub.oauth.authorization.browser_session import PageSessions
 from parachute_hub.oauth.authorization.consent_ticket import Tickets
 from parachute_hub.oauth.authorization.consents import Consents
 from parachute_hub.oauth.authorization.endpoint import AuthorizeArea
+from parachute_hub.oauth.clients.connect_pages import ConnectPages
 from parachute_hub.oauth.clients.connected_apps import AppsArea
 from parachute_hub.oauth.clients.connected_apps_pages import AppsPages
 from parachute_hub.oauth.clients.connections import Connections
@@ -131,6 +132,9 @@ class OAuth:
         approve = ApproveArea(directory=self._directory, connections=self.connections, visits=visits)
         apps = AppsArea(connections=self.connections, who=who, step_up=step_up)
         pages = AppsPages(connections=self.connections, visits=visits, resources=self._resources)
+        connect = ConnectPages(
+            connections=self.connections, visits=visits, resources=self._resources, origin=lambda: self.issuer.issuer
+        )
         tokens = TokensArea(
             minting=self.minting,
             bearers=self.bearers,
@@ -148,6 +152,7 @@ class OAuth:
             MountedArea(("/admin/approve-client", "/oauth/authorize/approve"), approve.app.resource()),
             MountedArea(("/api/apps", "/api/grants", "/api/oauth/clients"), apps.app.resource()),
             MountedArea(("/account/apps",), pages.app.resource()),
+            MountedArea(("/account/connect",), connect.app.resource()),
             MountedArea(("/api/auth", *mints, *own_mints), tokens.app.resource()),
         ]
 

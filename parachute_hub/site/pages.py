@@ -15,6 +15,9 @@ from parachute_hub.site.errors import Refused
 
 Content = Tag | str | list[Tag]
 CSRF_FIELD = "__csrf"
+UNDO = tags.script(src="/static/hub/undo.js", type="module")
+"""For the head of pages with `data-undo` forms: they wait ten seconds."""
+
 KEY_REQUIRED = "key_required"
 _NEVER_KEPT = frozenset({"__key", "__password"})
 _FORM_BYTES = 16 * 1024
@@ -116,6 +119,20 @@ def _ask_password(request: IRequest, refused: Refused) -> bytes:
         request.setHeader("Content-Security-Policy", policy.replace(" form-action 'self';", ""))
     content = _fill("password", problem=problem(refused), fields=kept, action=request.path.decode("latin-1"))
     return show(request, "Your password, please", content, status=refused.status)
+
+
+def qr(text: str, label: str) -> Tag:
+    """A QR code as an inline image, so that no URL can leak it and no CSP exception is needed."""
+    # Drawing codes is rare, and its tables are half a megabyte.
+    import segno
+
+    code = segno.make(text, error="m", micro=False)
+    size = code.symbol_size(border=0)[0]
+    path = "".join(f"M{x} {y}h1v1h-1z" for y, row in enumerate(code.matrix) for x, dark in enumerate(row) if dark)
+    return Tag("svg")(
+        Tag("path")(d=path, fill="#000"),
+        **{"viewBox": f"0 0 {size} {size}", "class": "qr", "role": "img", "aria-label": label},
+    )
 
 
 def problem(error: Refused | str | None) -> Content:

@@ -212,10 +212,11 @@ class FrontPageTests(FriendsCase):
         friend.reload()
         self.look(friend, "front-friend")
         friend.get_by_role("link", name="Connect an assistant").click()
-        expect(friend.get_by_text("/vault/jurgen/mcp")).to_be_visible()
+        friend.get_by_role("link", name="Another app").click()
+        expect(friend.get_by_label("Address", exact=True)).to_contain_text("/vault/jurgen/mcp")
         expect(friend.get_by_text("/vault/default/mcp")).to_have_count(0)
         self.look(friend, "connect")
-        friend.get_by_role("link", name="Back to Home").click()
+        friend.goto(f"{self.hub.url}/")
         friend.locator(".tiles a").press("Enter")
         friend.get_by_role("button", name="Connect").press("Enter")
         friend.get_by_role("button", name="Allow", exact=True).press("Enter")
@@ -232,7 +233,7 @@ class FrontPageTests(FriendsCase):
         self.join(friend, self.invite(longest))
         (person,) = [one for one in self.hub.client.call("GET", "/api/users")["users"] if one["role"] == "member"]
         self.hub.client.call("PATCH", f"/api/users/{person['id']}/vaults", {"assigned_vaults": {vault: "read"}})
-        for path in ("", "account", "account/name", "account/connect", "account/2fa", "account/sessions"):
+        for path in ("", "account", "account/name", "account/connect/codex", "account/2fa", "account/sessions"):
             friend.goto(f"{self.hub.url}/{path}")
             self.look(friend, f"long-{path.replace('/', '-') or 'front'}")
         self.owner.goto(f"{self.hub.url}/admin/people")

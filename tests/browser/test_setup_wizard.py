@@ -91,9 +91,10 @@ class WizardTests(SynchronousTestCase):
         if self.scripts:
             page.get_by_role("button", name="Copy").click()
             expect(page.get_by_text("Copied")).to_be_visible()
-        expect(page.get_by_role("link", name="Claude on the web, ChatGPT, Cursor")).to_have_attribute(
-            "href", "/admin/connect"
-        )
+        for name, place in (("ChatGPT", "chatgpt"), ("Cursor", "cursor")):
+            expect(page.get_by_role("link", name=name, exact=True)).to_have_attribute(
+                "href", f"/account/connect/{place}?vault=mine"
+            )
         expect(page.get_by_role("link", name="Open Notes")).to_have_attribute("href", "/notes/")
         self.look(page, "done")
 

@@ -135,6 +135,27 @@ class Person:
         return location
 
 
+# RFC 7636, appendix B.
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+
+
+def connect_an_app(hub_url: str, name: str, scope: str) -> None:
+    """An app that the owner consented to, and that has redeemed its code."""
+    app = {"client_name": name, "redirect_uris": ["http://127.0.0.1:1/back"]}
+    client = fetch(f"{hub_url}/oauth/register", method="POST", body=app).json()["client_id"]
+    both = {"client_id": client, "redirect_uri": "http://127.0.0.1:1/back"}
+    asked = {**both, "response_type": "code", "scope": scope, "state": "s"}
+    asked |= {"code_challenge": CHALLENGE, "code_challenge_method": "S256"}
+    back = Person(hub_url).sign_in().allow(f"/oauth/authorize?{urllib.parse.urlencode(asked)}")
+    (code,) = urllib.parse.parse_qs(urllib.parse.urlsplit(back).query)["code"]
+    wanted = {**both, "grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER}
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    body = urllib.parse.urlencode(wanted).encode()
+    answer = fetch(f"{hub_url}/oauth/token", method="POST", body=body, headers=form)
+    assert answer.status == 200, answer.body
+
+
 def fields(page: str) -> list[tuple[str, str]]:
     """What the page's form would submit, without buttons and empty text fields."""
     found = []

@@ -61,7 +61,6 @@ const server = Bun.serve({
     if (pathname === "/static/hub/hub.css") return new Response(Bun.file(join(ROOT, "accounts", "static", "hub.css")))
     if (pathname === "/api/events") return events(request)
     if (/^\/api\/(modules\/[^/]+|hub)\/logs$/.test(pathname)) return logs()
-    if (pathname.endsWith("/address.svg")) return file("/admin/icon.svg")
     if (pathname.startsWith("/api/") || pathname === "/vaults") {
       const body = request.method === "GET" ? {} : await request.json().catch(() => ({}))
       const proof = request.headers.get("X-Parachute-Proof")

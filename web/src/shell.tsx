@@ -6,7 +6,6 @@ import { About } from "./pages/about"
 import { Activity } from "./pages/activity"
 import { Apps } from "./pages/apps"
 import { BackupsPage } from "./pages/backups"
-import { AssistantPage, ConnectPage } from "./pages/connect"
 import { Home } from "./pages/home"
 import { ModulePage } from "./pages/module"
 import { ModulesPage } from "./pages/modules"
@@ -21,6 +20,7 @@ import { Questions } from "./ui/dialog"
 import { Icon } from "./ui/icons"
 import { Notices, report } from "./ui/notices"
 import { Head, Waiting } from "./ui/parts"
+import { UndoBar } from "./ui/undobar"
 
 interface Place {
   path: string
@@ -46,7 +46,7 @@ const PLACES: Place[] = [
 const NEAR = 3
 
 export function Shell() {
-  const [first = "", second, third] = route.value
+  const [first = "", second] = route.value
   const place = PLACES.find(({ path }) => path === first)
   const Page = place?.page ?? Missing
   return (
@@ -58,9 +58,12 @@ export function Shell() {
         <Navigation here={first} />
         <main id="main">
           <Contact />
-          <Notices />
+          <div class="notices">
+            <UndoBar />
+            <Notices />
+          </div>
           {!me.value && <Waiting lines={6} />}
-          {me.value && (inner(first, second, third) ?? <Page />)}
+          {me.value && (inner(first, second) ?? <Page />)}
         </main>
       </div>
       <Questions hub={hub} />
@@ -69,8 +72,7 @@ export function Shell() {
 }
 
 /** A page below one of those in the navigation. */
-function inner(first: string, second: string | undefined, third: string | undefined) {
-  if (first === "connect") return second ? <AssistantPage key={second} id={second} vault={third} /> : <ConnectPage />
+function inner(first: string, second: string | undefined) {
   if (first === "modules" && second) return <ModulePage key={second} short={second} />
   return first === "backups" && second === "restore" ? <RestorePage /> : null
 }

@@ -10,7 +10,6 @@ from parachute_hub.accounts.model import Origins, SignedIn
 from parachute_hub.accounts.pages import notice
 from parachute_hub.accounts.people import account_views
 from parachute_hub.accounts.people.account_views import When
-from parachute_hub.accounts.people.invitations import Vaults
 from parachute_hub.accounts.people.self_service import SelfService
 from parachute_hub.accounts.sessions.browser import Browser
 from parachute_hub.accounts.sessions.csrf import token_for
@@ -18,7 +17,7 @@ from parachute_hub.accounts.sessions.session_auth import SessionRecogniser
 from parachute_hub.site.answers import see_other
 from parachute_hub.site.area import area
 from parachute_hub.site.errors import Refused
-from parachute_hub.site.pages import Content, csrf_field, problem, show
+from parachute_hub.site.pages import UNDO, Content, csrf_field, problem, show
 from parachute_hub.site.safe_redirect import safe_next
 
 _CHANGED = "Your password was changed, and every other browser is signed out."
@@ -42,7 +41,6 @@ class AccountPages:
         origins: Origins,
         when: When,
         links: Links,
-        vaults: Vaults,
     ) -> None:
         self._account = account
         self._browser = browser
@@ -50,7 +48,6 @@ class AccountPages:
         self._origins = origins
         self._when = when
         self._links = links
-        self._vaults = vaults
 
     @app.route("/account", methods=["GET", "HEAD"])
     @app.route("/account/", methods=["GET", "HEAD"])
@@ -78,13 +75,6 @@ class AccountPages:
         except Refused as refused:
             return self._name_form(request, found, refused, name)
         return see_other(request, "/account")
-
-    @app.route("/account/connect", methods=["GET", "HEAD"])
-    async def connect(self, request: IRequest) -> bytes:
-        """The addresses to give to an assistant."""
-        user = self._entered(request).user
-        names = [name for name in self._vaults.names() if user.is_admin or name in user.vaults]
-        return show(request, "Connect an assistant", account_views.connect(self._origins.issuer(), names))
 
     @app.route("/account/change-password", methods=["GET", "HEAD"])
     async def ask_password(self, request: IRequest) -> bytes:
@@ -131,7 +121,7 @@ class AccountPages:
         content = account_views.sessions(
             self._account.sessions(found), found.session.id, self._when, token_for(found.token)
         )
-        return show(request, "Signed-in browsers", content)
+        return show(request, "Signed-in browsers", content, head=UNDO)
 
     @app.route("/account/sessions", methods=["POST"])
     async def end_browsers(self, request: IRequest) -> bytes:

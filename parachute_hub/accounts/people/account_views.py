@@ -8,7 +8,7 @@ from parachute_hub.accounts.model import SignedIn
 from parachute_hub.accounts.pages import fill
 from parachute_hub.accounts.people.self_service import AccountSecurity
 from parachute_hub.accounts.signin.second_factor import Started
-from parachute_hub.site.pages import Content, csrf_field
+from parachute_hub.site.pages import Content, csrf_field, qr
 from parachute_hub.store.rows import Session
 
 When = Callable[[float], str]
@@ -71,19 +71,6 @@ def name(shown: str, said: Mapping[str, Content]) -> Tag:
     return fill("name", name=shown, **said)
 
 
-def connect(origin: str, vaults: Sequence[str]) -> Tag:
-    """The address of each vault for assistants, to copy."""
-    addresses = [
-        tags.div(
-            tags.h2("The notes in ", name) if len(vaults) > 1 else "",
-            tags.p(tags.code(f"{origin}/vault/{name}/mcp"), class_="copy", tabindex="0"),
-        )
-        for name in vaults
-    ]
-    none = tags.p("You have no vault yet. Ask the person who runs this hub for one.", class_="message busy")
-    return fill("connect", addresses=addresses or none)
-
-
 def downloads(vaults: Sequence[str], token: str) -> Tag:
     """A button for each vault."""
     rows = [
@@ -122,7 +109,7 @@ def second_factor(standing: AccountSecurity, started: Started | None, when: When
         return fill("factor-on", since=since, left=_count(standing.codes_left, "recovery code"), **said)
     if started is not None:
         spaced = " ".join(started.secret[at : at + 4] for at in range(0, len(started.secret), 4))
-        return fill("factor-started", qr=qr(started.url), secret=spaced, **said)
+        return fill("factor-started", qr=qr(started.url, "QR code for your app"), secret=spaced, **said)
     return fill("factor-off", **said)
 
 
@@ -149,20 +136,6 @@ def browser_name(user_agent: str) -> str:
     return f"{browser} on {system}" if system else browser
 
 
-def qr(text: str) -> Tag:
-    """A QR code as an inline image, so that no URL can leak it and no CSP exception is needed."""
-    # Drawing codes is rare, and its tables are half a megabyte.
-    import segno
-
-    code = segno.make(text, error="m")
-    size = code.symbol_size(border=0)[0]
-    path = "".join(f"M{x} {y}h1v1h-1z" for y, row in enumerate(code.matrix) for x, dark in enumerate(row) if dark)
-    return Tag("svg")(
-        Tag("path")(d=path, fill="#000"),
-        **{"viewBox": f"0 0 {size} {size}", "class": "qr", "role": "img", "aria-label": "QR code for your app"},
-    )
-
-
 def _session(session: Session, here: str, when: When, token: str) -> Tag:
     name = browser_name(session.user_agent)
     text = f"{session.address}, used {when(session.last_seen_at)}, signed in {when(session.created_at)}"
@@ -175,6 +148,7 @@ def _session(session: Session, here: str, when: When, token: str) -> Tag:
             tags.button("Sign out", tags.span(f" {name}", class_="unseen"), type="submit", class_="small"),
             method="post",
             action="/account/sessions",
+            **{"data-undo": f"Signing out {name}"},
         )
     return tags.li(tags.div(tags.h2(name), tags.p(text, class_="quiet")), end)
 

@@ -12,6 +12,7 @@ from parachute_hub.accounts.setup import wizard
 from parachute_hub.accounts.setup.public_origin import HubOrigin
 from parachute_hub.accounts.setup.setup import Install, Setup
 from parachute_hub.accounts.setup.wizard import Offer, Screen
+from parachute_hub.site.assistants import ASSISTANTS
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.pages import Content, csrf_field, problem
 
@@ -241,7 +242,11 @@ def _done(setup: Setup, origin: HubOrigin) -> Tag:
     if "vault" in chosen:
         vault = progress.vault_name or validation.DEFAULT_VAULT
         command = f"claude mcp add --transport http parachute {issuer}/vault/{vault}/mcp"
-        connect = fill("setup-connect", command=command)
+        pages = [
+            tags.a(one.name, class_="button small", href=f"/account/connect/{one.id}?vault={vault}")
+            for one in ASSISTANTS
+        ]
+        connect = fill("setup-connect", assistants=pages, command=command)
     warning: Content = notice(setup.warning, "busy") if setup.warning else ""
     if running:
         names = ", ".join(install.offer.name for install in running)

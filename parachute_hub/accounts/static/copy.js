@@ -16,6 +16,7 @@ for (const text of document.querySelectorAll("[data-copy]")) {
   button.type = "button"
   button.className = "small"
   button.textContent = "Copy"
+  if (text.dataset.copy) button.setAttribute("aria-label", `Copy: ${text.dataset.copy}`)
   const said = document.createElement("span")
   said.className = "hint"
   said.setAttribute("role", "status")

@@ -17,7 +17,6 @@ class OverviewTests(DoorCase):
         for path in (
             "/account",
             "/account/name",
-            "/account/connect",
             "/account/2fa",
             "/account/sessions",
             "/account/change-password",
@@ -45,13 +44,6 @@ class OverviewTests(DoorCase):
         tab.get("/account/name")
         tab.post("/account/name", {"display_name": " "})
         self.assertEqual(tab.get_json("/api/me")["user"]["displayName"], "grace")
-
-    def test_assistants_get_the_addresses_of_ones_own_vaults(self) -> None:
-        self.owner()
-        page = self.member(family="read").get("/account/connect").body.decode()
-        self.assertIn("http://hub.test/vault/family/mcp", page)
-        self.assertNotIn("/vault/default/mcp", page)
-        self.assertIn("You have no vault yet", self.member("heidi").get("/account/connect").body.decode())
 
     def test_people_take_their_own_notes_with_them(self) -> None:
         self.owner()

@@ -2,7 +2,6 @@
 import { useState } from "preact/hooks"
 import type { Made, Vault } from "../api/shapes"
 import { hub, modules } from "../app"
-import { ASSISTANTS } from "../assistants"
 import { bytes } from "../format"
 import { useResource } from "../state/resource"
 import { Button, Card, Copy, Empty, Field, Head, More, Ready } from "../ui/parts"
@@ -57,16 +56,12 @@ function One({ vault }: { vault: Vault }) {
     <Card title={vault.name} aside={<span class="quiet">{vault.bytes === null ? "" : bytes(vault.bytes)}</span>}>
       <More label="Connect Claude or another app">
         <div class="stack">
-          <p>Choose what you want to connect: each has a page with its steps.</p>
-          <ul class="row">
-            {ASSISTANTS.map(({ id, name }) => (
-              <li key={id}>
-                <a class="button" href={`/admin/connect/${id}/${encodeURIComponent(vault.name)}`}>
-                  {name}
-                </a>
-              </li>
-            ))}
-          </ul>
+          <p>Each assistant has a page with its steps, and shows when it is connected.</p>
+          <div class="row">
+            <a class="button" href={`/account/connect?vault=${encodeURIComponent(vault.name)}`}>
+              Connect an assistant<span class="unseen"> to {vault.name}</span>
+            </a>
+          </div>
           <Copy text={address} label={`Address of the vault ${vault.name}`} />
           <p>
             <strong>Scripts and other programs:</strong> create a token under <a href="/admin/tokens">Tokens</a> and

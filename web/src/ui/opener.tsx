@@ -7,7 +7,7 @@ import { Button } from "./parts"
 /** Opens the module's page; for the vault, the page that shows how to connect apps. */
 export function Opener({ module, kind }: { module: Module; kind?: "primary" }) {
   const { tone } = wording(module)
-  const url = module.management_url ?? (module.short === "vault" ? "/admin/connect" : null)
+  const url = module.management_url ?? (module.short === "vault" ? "/account/connect" : null)
   if (url === null || (tone !== "good" && tone !== "busy")) return null
   const word = module.management_url ? "Open" : "Connect"
   const name = <span class="unseen"> {module.display_name}</span>
