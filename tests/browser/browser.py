@@ -91,6 +91,14 @@ def findings(page: Page, *, every: bool = False) -> list[str]:
     ]
 
 
+def slow(page: Page) -> None:
+    """From now on 400 ms and 50 KB/s, like a phone at the edge of its network."""
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    conditions = {"offline": False, "latency": 400, "downloadThroughput": 50_000, "uploadThroughput": 50_000}
+    session.send("Network.emulateNetworkConditions", conditions)
+
+
 def wider_than_the_window(page: Page) -> bool:
     """Whether the page scrolls sideways."""
     return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))

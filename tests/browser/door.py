@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+from playwright.sync_api import Page, expect
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.web.server import Site
@@ -98,6 +99,23 @@ def open_door(older_home: Path | None = None) -> Iterator[tuple[str, str]]:
         process.stdin.close()
         process.wait(10)
         process.stdout.close()
+
+
+def claim(page: Page, url: str, token: str, password: str) -> None:
+    """Become the owner of a fresh hub."""
+    page.goto(url)
+    page.get_by_label("Setup token").fill(token)
+    page.get_by_label("Password", exact=True).fill(password)
+    page.get_by_label("Repeat password").fill(password)
+    page.get_by_role("button", name="Make it mine").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("What shall it do?")
+
+
+def sign_in(page: Page, password: str) -> None:
+    """Fill in the sign-in page that is open."""
+    page.get_by_label("Username").fill("owner")
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
 
 
 if __name__ == "__main__":

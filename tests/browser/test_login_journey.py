@@ -15,10 +15,11 @@ from tests.browser.browser import (
     findings,
     focused,
     picture,
+    slow,
     wider_than_the_window,
     window,
 )
-from tests.browser.door import open_door
+from tests.browser.door import claim, open_door, sign_in
 from tests.requirements import program, requires
 
 PASSWORD = "three small paper boats"
@@ -38,17 +39,10 @@ class LoginTests(SynchronousTestCase):
         picture(page, f"login-{name}-{(page.viewport_size or DESK)['width']}")
 
     def own(self, page: Page, url: str, token: str) -> None:
-        page.goto(url)
-        page.get_by_label("Setup token").fill(token)
-        page.get_by_label("Password", exact=True).fill(PASSWORD)
-        page.get_by_label("Repeat password").fill(PASSWORD)
-        page.get_by_role("button", name="Make it mine").click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("What shall it do?")
+        claim(page, url, token, PASSWORD)
 
     def sign_in(self, page: Page, password: str = PASSWORD) -> None:
-        page.get_by_label("Username").fill("owner")
-        page.get_by_label("Password").fill(password)
-        page.get_by_role("button", name="Sign in").click()
+        sign_in(page, password)
 
     def press(self, page: Page, name: str) -> None:
         """A button; a browser without JavaScript is asked for the password then."""
@@ -113,6 +107,23 @@ class LoginTests(SynchronousTestCase):
         ):
             self.scripts = False
             self.walk(page, url, token)
+
+    def test_on_a_slow_network_with_an_impatient_finger(self) -> None:
+        """400 ms and 50 KB/s: each page comes whole, and pressing twice signs in once."""
+        with open_door() as (url, token), chromium() as browser:
+            with window(browser) as (_, page):
+                self.own(page, url, token)
+            with window(browser, viewport=PHONE) as (_, page):
+                slow(page)
+                page.goto(url + "/login")
+                page.get_by_label("Username").fill("owner")
+                page.get_by_label("Password").fill(PASSWORD)
+                page.get_by_role("button", name="Sign in").dblclick()
+                page.wait_for_url(lambda place: "/login" not in place)
+                for path, words in (("account", "Your account"), ("account/sessions", "Signed-in browsers")):
+                    page.goto(f"{url}/{path}", wait_until="commit")
+                    expect(page.get_by_role("heading", level=1)).to_have_text(words)
+                    self.look(page, f"slow-{path.replace('/', '-')}")
 
     def test_by_keyboard_alone(self) -> None:
         with open_door() as (url, token), chromium() as browser:

@@ -7,7 +7,7 @@ import type { Job, Me, Overview, Problem, Status } from "./api/shapes"
 import { type Contact, Feed } from "./live/feed"
 import { isOver, Modules } from "./state/modules"
 import { prove } from "./ui/dialog"
-import { report, say, tell } from "./ui/notices"
+import { report, say, tell, undo } from "./ui/notices"
 import { jobTitle } from "./words"
 
 export const hub = new Hub({ prove, leave: (to) => location.assign(to), key: keptKey })
@@ -117,6 +117,11 @@ export async function begin(): Promise<void> {
     if (document.hidden) leaving = setTimeout(() => feed.stop(), HIDDEN_FOR)
     else feed.start()
   })
+  addEventListener("pagehide", () => {
+    hub.leaving = true
+    void undo.complete()
+  })
+  addEventListener("pageshow", () => (hub.leaving = false))
   const tend = () => Promise.all([modules.refresh(), measure()]).catch(() => undefined)
   // Bounds the age of what the page shows when no events arrive.
   setInterval(() => document.hidden || void tend(), TEND_EVERY)

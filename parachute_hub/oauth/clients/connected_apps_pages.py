@@ -13,7 +13,7 @@ from parachute_hub.oauth.params import form
 from parachute_hub.oauth.well_known import Resources, catalog_of
 from parachute_hub.site.answers import see_other, sign_in_first
 from parachute_hub.site.area import area
-from parachute_hub.site.pages import csrf_field, show
+from parachute_hub.site.pages import UNDO, csrf_field, show
 
 HERE = "/account/apps"
 
@@ -34,7 +34,7 @@ class AppsPages:
         rows = [self._row(connected, visit) for connected in self._connections.of_user(visit.user.id)]
         empty = tags.p("No app is connected.", class_="quiet")
         content = pages.fill("apps", rows=tags.ul(*rows, class_="rows") if rows else empty)
-        return show(request, "Connected apps", content)
+        return show(request, "Connected apps", content, head=UNDO)
 
     @app.route(HERE, methods=["POST"])
     async def disconnect(self, request: IRequest) -> bytes:
@@ -67,6 +67,7 @@ class AppsPages:
                 tags.button("Disconnect", type="submit", class_="danger small"),
                 method="post",
                 action=HERE,
+                **{"data-undo": f"Disconnecting {connected.client.name}"},
             ),
         )
 

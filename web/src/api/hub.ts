@@ -41,6 +41,8 @@ export class TurnedBack extends Error {
 
 export class Hub {
   #csrf: string | null = null
+  /** The page is being left: requests outlive it. */
+  leaving = false
 
   constructor(
     private readonly doors: Doors,
@@ -116,6 +118,7 @@ export class Hub {
   async #send<T>(method: Method, path: string, body: unknown, headers: Record<string, string>): Promise<T> {
     headers["Accept"] = "application/json"
     const init: RequestInit = { method, headers, credentials: "same-origin", cache: "no-store" }
+    if (this.leaving) init.keepalive = true
     if (body !== undefined) {
       headers["Content-Type"] = "application/json"
       init.body = JSON.stringify(body)

@@ -4,7 +4,7 @@ import { hub } from "../app"
 import { ago } from "../format"
 import { allowed } from "../scopes"
 import { useResource } from "../state/resource"
-import { confirm } from "../ui/dialog"
+import { undo } from "../ui/notices"
 import { Badge, Button, Card, Empty, Facts, Head, More, Ready } from "../ui/parts"
 
 export function Apps() {
@@ -13,7 +13,7 @@ export function Apps() {
   return (
     <>
       <Head title="Connected apps" lead="Apps you have allowed to use a vault or another part of this hub.">
-        <a class="button" href="/admin/connect">
+        <a class="button" href="/account/connect">
           Connect an assistant
         </a>
       </Head>
@@ -25,14 +25,16 @@ export function Apps() {
               {apps.data?.apps.length === 0 && (
                 <Empty title="No app is connected yet">
                   <p>
-                    Claude, ChatGPT and others can use your notes. <a href="/admin/connect">Connect one</a>
+                    Claude, ChatGPT and others can use your notes. <a href="/account/connect">Connect one</a>
                   </p>
                 </Empty>
               )}
               <ul class="list">
-                {apps.data?.apps.map((app) => (
-                  <One key={app.client_id} app={app} changed={apps.reload} />
-                ))}
+                {apps.data?.apps
+                  .filter(({ client_id }) => !undo.hides(client_id))
+                  .map((app) => (
+                    <One key={app.client_id} app={app} changed={apps.reload} />
+                  ))}
               </ul>
             </Card>
           </>
@@ -69,16 +71,16 @@ function Pending({ clients }: { clients: readonly Client[] }) {
 
 function One({ app, changed }: { app: App; changed: () => Promise<void> }) {
   const name = app.name ?? app.domain ?? "Unnamed app"
-  const disconnect = async () => {
-    const sure = await confirm(
-      `Disconnect ${name}?`,
-      "It loses access immediately. You can connect it again later.",
-      "Disconnect",
-    )
-    if (!sure) return
-    await hub.call("POST", "/api/apps/disconnect", { client_id: app.client_id })
-    await changed()
-  }
+  const disconnect = () =>
+    undo.begin({
+      text: `Disconnecting ${name}`,
+      key: app.client_id,
+      done: `${name} has no access any more`,
+      commit: async () => {
+        await hub.call("POST", "/api/apps/disconnect", { client_id: app.client_id })
+        await changed()
+      },
+    })
   return (
     <li class="list-row">
       <div class="grow">

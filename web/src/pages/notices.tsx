@@ -5,7 +5,6 @@ import { hub } from "../app"
 import { ago } from "../format"
 import { useResource } from "../state/resource"
 import { AddDestination } from "../ui/destination"
-import { confirm } from "../ui/dialog"
 import { say } from "../ui/notices"
 import { Badge, Button, Card, Choice, Empty, Field, Head, Ready } from "../ui/parts"
 
@@ -68,9 +67,10 @@ function Row({ one, reload }: { one: NoticeDestination; reload: () => Promise<vo
       await reload()
     }
   }
+  // The hub asks for the password, which is question enough.
   const remove = async () => {
-    if (!(await confirm(`Remove ${one.label}?`, "It is told so, and gets no more notices.", "Remove"))) return
     await hub.call("DELETE", path)
+    say(`${one.label} gets no more notices.`)
     await reload()
   }
   return (

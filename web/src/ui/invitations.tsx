@@ -5,6 +5,7 @@ import { hub } from "../app"
 import { ago, list } from "../format"
 import { capital } from "../scopes"
 import type { Resource } from "../state/resource"
+import { undo } from "./notices"
 import { Button, Card, Choice, Copy, Field, More } from "./parts"
 import { QrPicture } from "./qrpicture"
 
@@ -27,7 +28,7 @@ interface Link {
 }
 
 export function Invitations({ invites, vaults }: { invites: Resource<{ invites: Invite[] }>; vaults: string[] }) {
-  const waiting = (invites.data?.invites ?? []).filter(({ status }) => status === "pending")
+  const waiting = (invites.data?.invites ?? []).filter(({ id, status }) => status === "pending" && !undo.hides(id))
   return (
     <Card title="Invite someone">
       <Inviting vaults={vaults} done={invites.reload} />
@@ -140,23 +141,30 @@ function Send({ link }: { link: Link }) {
 function Waits({ invite, changed }: { invite: Invite; changed: () => Promise<void> }) {
   const [link, setLink] = useState<Link | null>(null)
   const show = async () => setLink(await hub.call<Link>("POST", `/api/invites/${invite.id}/link`))
-  const revoke = async () => {
-    await hub.call("DELETE", `/api/invites/${invite.id}`)
-    await changed()
-  }
   const whom = invite.name || invite.username
+  const title = whom ? `Invitation for ${whom}` : "Invitation"
+  const revoke = () =>
+    undo.begin({
+      text: whom ? `Revoking the invitation for ${whom}` : "Revoking the invitation",
+      key: invite.id,
+      done: "The link does not work any more",
+      commit: async () => {
+        await hub.call("DELETE", `/api/invites/${invite.id}`)
+        await changed()
+      },
+    })
   return (
     <li>
       <div class="list-row">
         <div class="grow">
-          <h3>{whom ? `Invitation for ${whom}` : "Invitation"}</h3>
+          <h3>{title}</h3>
           <p class="quiet">
             {described(invite.vaults, invite.own_vault)}, expires {ago(invite.expires_at)}.
           </p>
         </div>
         {link === null && <Button act={show}>Show link</Button>}
-        <Button act={revoke} done="Invitation revoked">
-          Revoke
+        <Button act={revoke}>
+          Revoke<span class="unseen"> the invitation{whom && ` for ${whom}`}</span>
         </Button>
       </div>
       {link && (

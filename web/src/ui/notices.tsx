@@ -1,6 +1,7 @@
 /** Short messages: shown at the top of the page and read out by screen readers. */
 import { signal } from "@preact/signals"
 import { TurnedBack } from "../api/hub"
+import { Undo } from "../state/undo"
 
 interface Notice {
   text: string
@@ -26,6 +27,9 @@ export function report(problem: unknown): void {
   show({ text: problem instanceof Error ? problem.message : String(problem), tone: "bad" }, 0)
 }
 
+/** Acts that can be taken back for ten seconds. */
+export const undo = new Undo({ say, report })
+
 export function hush(): void {
   current.value = null
 }
@@ -40,10 +44,10 @@ function show(notice: Notice, stays: number): void {
 export function Notices() {
   const notice = current.value
   return (
-    <div class="notices">
+    <>
       <div role="status">{notice && notice.tone !== "bad" && <Line notice={notice} />}</div>
       <div role="alert">{notice?.tone === "bad" && <Line notice={notice} />}</div>
-    </div>
+    </>
   )
 }
 

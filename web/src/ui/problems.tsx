@@ -3,6 +3,7 @@ import type { Fix, Problem, Problems } from "../api/shapes"
 import { hub, modules } from "../app"
 import { ago, exactly } from "../format"
 import { dismissed, open, toneOf } from "../state/problems"
+import { undo } from "./notices"
 import { Badge, Button, Card, More } from "./parts"
 
 export function ProblemList({ told, reload }: { told: Problems; reload: () => Promise<void> }) {
@@ -33,9 +34,14 @@ function Rows({ problems, reload }: { problems: readonly Problem[]; reload: () =
 
 function Row({ problem, reload }: { problem: Problem; reload: () => Promise<void> }) {
   const { key, title, text, detail, fixes, since, clears } = problem
-  const dismiss = async () => {
-    await hub.call("POST", `/api/problems/${problem.dismissed ? "restore" : "dismiss"}`, { key })
+  const set = async (to: "dismiss" | "restore") => {
+    await hub.call("POST", `/api/problems/${to}`, { key })
     await reload()
+  }
+  const dismiss = async () => {
+    if (problem.dismissed) return set("restore")
+    await set("dismiss")
+    undo.begin({ text: `Dismissed: ${title}`, key, back: () => set("restore") })
   }
   const advice = fixes.filter(({ page, request }) => !page && !request)
   return (
