@@ -105,7 +105,9 @@ def open_vault(client: HubClient, name: str, verb: str) -> Iterator[VaultClient]
         there = f"There are: {', '.join(known)}." if known else "Install the vault first."
         raise CommandError(f"There is no vault {json.dumps(name, ensure_ascii=False)}. {there}")
     minted = client.call(
-        "POST", "/api/auth/mint-token", {"scope": f"vault:{name}:{verb}", "expires_in": _TOKEN_LIFETIME}
+        "POST",
+        "/api/auth/mint-token",
+        {"scope": f"vault:{name}:{verb}", "expires_in": _TOKEN_LIFETIME, "name": "parachute command"},
     )
     vault = VaultClient(name, client.port, minted["token"])
     try:

@@ -201,7 +201,8 @@ class TokenRecord:
 
     `user_id` is the user whose authority it carries, None for the hub itself. `family_id` ties it to a consent.
     `created_via` says how it was issued: `oauth_refresh` (token endpoint), `cli_mint` (a user or script),
-    `session_mint` (ten minutes for a signed-in user), `operator_mint`, `service` (the hub itself).
+    `session_mint` (ten minutes for a signed-in user), `operator_mint`, `service` (the hub itself). `name` is what its
+    maker called it; `last_used_at` is known to about ten minutes, and for long-lived tokens only.
     """
 
     jti: str
@@ -216,6 +217,8 @@ class TokenRecord:
     created_at: float
     expires_at: float
     revoked_at: float | None = None
+    name: str = ""
+    last_used_at: float | None = None
 
 
 @frozen(kw_only=True)

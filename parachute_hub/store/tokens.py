@@ -23,7 +23,8 @@ class Tokens:
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO tokens (jti, kid, subject, user_id, client_id, family_id, scopes, permissions,"
-                " created_via, created_at, expires_at, revoked_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " created_via, created_at, expires_at, revoked_at, name)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     record.jti,
                     record.kid,
@@ -37,6 +38,7 @@ class Tokens:
                     record.created_at,
                     record.expires_at,
                     record.revoked_at,
+                    record.name,
                 ),
             )
 
@@ -47,6 +49,11 @@ class Tokens:
     def is_live(self, jti: str) -> bool:
         """True if the token was issued by this hub and not revoked. Expiry is not checked."""
         return self._database.first("SELECT 1 FROM tokens WHERE jti = ? AND revoked_at IS NULL", (jti,)) is not None
+
+    def used(self, jti: str, now: float) -> None:
+        """Record that a token was used."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE tokens SET last_used_at = ? WHERE jti = ?", (now, jti))
 
     def revoked(self, now: float) -> list[str]:
         """Ids of revoked tokens that have not expired."""
@@ -158,4 +165,6 @@ def _record(row: Row) -> TokenRecord:
         created_at=row["created_at"],
         expires_at=row["expires_at"],
         revoked_at=row["revoked_at"],
+        name=row["name"],
+        last_used_at=row["last_used_at"],
     )

@@ -231,6 +231,8 @@ class ChangesTests(AdminCase):
     def test_a_weighty_change_asks_who_it_is(self) -> None:
         """A wrong password is reported in the dialog, cancelling changes nothing, the right one continues."""
         page = self.page(self.hub("well"), "tokens")
+        expect(page.get_by_role("button", name="Create token")).to_be_disabled()
+        page.get_by_label("Name").fill("Backup")
         page.get_by_role("button", name="Create token").click()
         dialog = page.get_by_role("dialog", name="Confirm it's you")
         password = dialog.get_by_label("Password")
@@ -244,7 +246,7 @@ class ChangesTests(AdminCase):
         page.get_by_role("button", name="Create token").click()
         password.fill(PASSWORD)
         page.keyboard.press("Enter")
-        expect(page.get_by_text("eyJ.made.up")).to_be_visible()
+        expect(page.get_by_role("region", name="Your new token: Backup")).to_contain_text("eyJ.made.up")
 
     def test_only_what_changed_is_saved(self) -> None:
         """An untouched secret stays as it is."""

@@ -1,3 +1,5 @@
+from attrs import evolve
+
 from parachute_hub.store.tokens import PAGE
 from tests.store.oauth_rows import OAuthRows
 
@@ -5,10 +7,14 @@ from tests.store.oauth_rows import OAuthRows
 class TokensTests(OAuthRows):
     def test_what_was_added_comes_back(self) -> None:
         """With its limits."""
-        record = self.token("a", permissions={"scoped_tags": ["x"]}, scopes=("vault:a:read", "vault:b:read"))
+        record = self.token(
+            "a", permissions={"scoped_tags": ["x"]}, scopes=("vault:a:read", "vault:b:read"), name="Script"
+        )
         self.tokens.add(record)
         self.assertEqual(self.tokens.get("a"), record)
         self.assertIsNone(self.tokens.get("b"))
+        self.tokens.used("a", 5.0)
+        self.assertEqual(self.tokens.get("a"), evolve(record, last_used_at=5.0))
 
     def test_only_what_was_signed_is_live(self) -> None:
         """A token without a row is not accepted."""

@@ -9,6 +9,7 @@ from typing import Any
 from attrs import field, frozen
 from joserfc import jws
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from parachute_hub.oauth.authorization.redirects import own_origins
 from parachute_hub.oauth.authorization.scopes import Authority, attenuate, audience
@@ -22,6 +23,9 @@ from parachute_hub.system.random_tokens import new_token
 REMEMBERED = 4096
 # Seconds until a revocation written by another process is noticed.
 RECHECK = 1.0
+# Seconds between two notes that a token is in use, and the lifetime from which that is worth noting.
+NOTE_USE_EVERY = 600.0
+LONG_LIVED = 3600.0
 
 
 class NothingToGrant(Exception):
@@ -47,6 +51,7 @@ class TokenRequest:
     audience: str | None = None
     permissions: Mapping[str, Any] | None = None
     claims: Mapping[str, Any] = field(factory=dict)
+    name: str = ""
 
 
 @frozen(kw_only=True)
@@ -64,6 +69,7 @@ class _Known:
     claims: Claims
     revocations: int
     checked_at: float
+    used_at: float
 
 
 class Issuer:
@@ -90,6 +96,7 @@ class Issuer:
         self._clock = clock
         self._random = random
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
+        self._log = Logger()
 
     def move(self, issuer: str, origins: Sequence[str]) -> None:
         """The hub's address changed. Tokens of another issuer stay valid while it is in `origins`."""
@@ -138,6 +145,7 @@ class Issuer:
                 created_via=order.created_via,
                 created_at=now,
                 expires_at=expires_at,
+                name=order.name,
             )
         )
         return Minted(token=token, jti=jti, scopes=scopes, expires_at=expires_at)
@@ -177,14 +185,27 @@ class Issuer:
             return known.claims
         else:
             claims = known.claims
-        if not self._tokens.is_live(claims.jti):
+        record = self._tokens.get(claims.jti)
+        if record is None or record.revoked_at is not None:
             self._known.pop(name, None)
             raise InvalidToken("This token has been revoked.")
-        self._known[name] = _Known(claims, self._tokens.revocations, now)
+        used_at = self._note_use(record, now, known.used_at if known else 0.0)
+        self._known[name] = _Known(claims, self._tokens.revocations, now, used_at)
         self._known.move_to_end(name)
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
         return claims
+
+    def _note_use(self, record: TokenRecord, now: float, noted: float) -> float:
+        """Record the use of a long-lived token, unless that was done lately. Returns when it was noted last."""
+        noted = max(noted, record.last_used_at or 0.0)
+        if record.expires_at - record.created_at < LONG_LIVED or now - noted < NOTE_USE_EVERY:
+            return noted
+        # A full disk must not keep anybody out.
+        self._write(self._tokens.used, record.jti, now).addErrback(
+            lambda failure: self._log.warn("The use of a token was not noted: {why}", why=failure.getErrorMessage())
+        )
+        return now
 
     def signed(self, token: str) -> Claims:
         """The claims of any token this hub ever signed, under any origin, expired or not. Raises InvalidToken.

@@ -1,6 +1,5 @@
 """Issues tokens for users and scripts, and enforces who may have which."""
 
-import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -22,6 +21,7 @@ from parachute_hub.oauth.authorization.scopes import (
 )
 from parachute_hub.oauth.tokens.claims import Claims
 from parachute_hub.oauth.tokens.issuer import Issuer, Minted, NothingToGrant, TokenRequest
+from parachute_hub.oauth.tokens.token_list import cursor_of, listed, read_cursor
 from parachute_hub.oauth.tokens.token_service import TokenExchange
 from parachute_hub.oauth.well_known import Resources, catalog_of
 from parachute_hub.site.auth import ADMIN, AUTH, Principal
@@ -30,7 +30,6 @@ from parachute_hub.store.rows import TokenRecord, User
 from parachute_hub.store.tokens import PAGE, Tokens
 from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
-from parachute_hub.system import strict_json
 from parachute_hub.system.timestamps import to_the_second
 
 SHORT_LIFETIME = 600
@@ -40,7 +39,7 @@ PAGE_LIFETIME = 300
 DEFAULT_LIFETIME = 90 * 86400
 LONGEST_LIFETIME = 365 * 86400
 MOST_TEXT = 256
-MAX_CURSOR = 1024
+MOST_NAME = 64
 # A step-up proof lists every scope, and its operation is limited to 500 characters.
 MOST_SCOPE_TEXT = 450
 MOST_PERMISSIONS = 2000
@@ -58,6 +57,7 @@ class MintRequest:
     subject: str | None = None
     permissions: Mapping[str, Any] | None = None
     claims: Claims | None = None
+    name: str = ""
 
 
 def read_wish(body: Mapping[str, Any], claims: Claims | None) -> MintRequest:
@@ -73,8 +73,12 @@ def read_wish(body: Mapping[str, Any], claims: Claims | None) -> MintRequest:
         raise _bad("permissions must be an object.")
     if len(json.dumps(permissions)) > MOST_PERMISSIONS:
         raise _bad(f"permissions may have at most {MOST_PERMISSIONS} characters, or the token fits into no header.")
+    name = (_text(body, "name") or "").strip()
+    if len(name) > MOST_NAME or any(letter < " " or letter == "\x7f" for letter in name):
+        raise _bad(f"name is one line of up to {MOST_NAME} characters.")
     return MintRequest(
         scope=scope,
+        name=name,
         audience=_text(body, "audience"),
         expires_in=expires_in,
         subject=_text(body, "subject"),
@@ -129,6 +133,7 @@ class TokenMinter:
             subject=wish.subject,
             permissions=self._permissions(wish),
             family_id=self._family(wish),
+            name=wish.name,
         )
         answer = {"jti": minted.jti, "token": minted.token, "expires_at": to_the_second(minted.expires_at)}
         answer["scope"] = " ".join(minted.scopes)
@@ -221,12 +226,12 @@ class TokenMinter:
             user_id=own,
             subject=query.get("subject"),
             created_via=query.get("created_via"),
-            before=_read_cursor(query.get("cursor")),
+            before=read_cursor(query.get("cursor")),
         )
         more = len(records) == PAGE
         return {
-            "tokens": [_listed(record) for record in records],
-            "next_cursor": _cursor(records[-1]) if more else None,
+            "tokens": [listed(record) for record in records],
+            "next_cursor": cursor_of(records[-1]) if more else None,
         }
 
     async def revoke(self, principal: Principal, jti: str, confirm: Callable[[], None]) -> dict[str, Any]:
@@ -325,6 +330,7 @@ class TokenMinter:
         audience: str | None = None,
         permissions: Mapping[str, Any] | None = None,
         family_id: str | None = None,
+        name: str = "",
     ) -> Minted:
         try:
             return await self._write(
@@ -340,6 +346,7 @@ class TokenMinter:
                     family_id=family_id,
                     audience=audience,
                     permissions=permissions,
+                    name=name,
                 ),
             )
         except NothingToGrant:
@@ -360,33 +367,3 @@ def _text(body: Mapping[str, Any], name: str) -> str | None:
     if not isinstance(value, str) or len(value) > 4096:
         raise _bad(f"{name} must be a text.")
     return value
-
-
-def _listed(record: TokenRecord) -> dict[str, Any]:
-    return {
-        "jti": record.jti,
-        "user_id": record.user_id,
-        "subject": record.subject,
-        "client_id": record.client_id,
-        "scopes": list(record.scopes),
-        "expires_at": to_the_second(record.expires_at),
-        "revoked_at": None if record.revoked_at is None else to_the_second(record.revoked_at),
-        "created_at": to_the_second(record.created_at),
-        "created_via": record.created_via,
-        "permissions": record.permissions,
-    }
-
-
-def _cursor(record: TokenRecord) -> str:
-    text = json.dumps({"created_at": record.created_at, "jti": record.jti})
-    return base64.urlsafe_b64encode(text.encode()).decode()
-
-
-def _read_cursor(text: str | None) -> tuple[float, str] | None:
-    if not text:
-        return None
-    try:
-        value = strict_json.read_strictly(base64.urlsafe_b64decode(text), limit=MAX_CURSOR)
-        return float(value["created_at"]), str(value["jti"])
-    except (ValueError, TypeError, KeyError):
-        raise _bad("cursor is not one that this hub gave.") from None

@@ -1,6 +1,7 @@
 import base64
 import hmac
 import json
+import sqlite3
 from typing import Any
 
 from joserfc import jws, jwt
@@ -8,7 +9,7 @@ from joserfc.jwk import RSAKey
 
 from parachute_hub.oauth.authorization.scopes import NOBODY, Authority
 from parachute_hub.oauth.tokens.claims import ForeignToken, InvalidToken
-from parachute_hub.oauth.tokens.issuer import NothingToGrant, TokenRequest
+from parachute_hub.oauth.tokens.issuer import NOTE_USE_EVERY, Minted, NothingToGrant, TokenRequest
 from parachute_hub.oauth.tokens.token_guard import TokenGuard
 from tests.oauth.world import WorldCase
 from tests.support.oauth import ISSUER, LOCAL, NOW
@@ -218,6 +219,29 @@ class VerifyTests(WorldCase):
         self.world.issuer.verify(minted.token)
         self.world.keys._keys.clear()
         self.assertEqual(self.world.issuer.verify(minted.token).jti, minted.jti)
+
+    def test_the_use_of_a_long_lived_token_is_noted_now_and_then(self) -> None:
+        """Not of one that lasts minutes, and a write that fails keeps nobody out."""
+        long, short = self.mint("hub:admin", lifetime=86_400), self.mint("hub:admin", lifetime=900)
+        for minted in (long, short):
+            self.world.issuer.verify(minted.token)
+        self.assertEqual([self.used(minted) for minted in (long, short)], [NOW, None])
+        for passed, noted in ((NOTE_USE_EVERY - 1, NOW), (1, NOW + NOTE_USE_EVERY)):
+            self.world.clock.advance(passed)
+            self.world.issuer.verify(long.token)
+            self.assertEqual(self.used(long), noted)
+        self.world.clock.advance(NOTE_USE_EVERY)
+        self.patch(self.world.tokens, "used", self.full)
+        self.assertEqual(self.world.issuer.verify(long.token).jti, long.jti)
+        self.assertEqual(self.used(long), NOW + NOTE_USE_EVERY)
+
+    def full(self, jti: str, now: float) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    def used(self, minted: Minted) -> float | None:
+        record = self.world.tokens.get(minted.jti)
+        assert record is not None
+        return record.last_used_at
 
 
 class TokenGuardTests(WorldCase):

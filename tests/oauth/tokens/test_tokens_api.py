@@ -2,6 +2,7 @@ from typing import Any, ClassVar
 
 from parachute_hub.oauth.tokens.settings_grants import MOST, SettingsGrants
 from parachute_hub.oauth.tokens.tokens_api import TokensArea
+from parachute_hub.system.timestamps import to_the_second
 from tests.oauth.flows import DEFAULT, FlowCase, Reply
 from tests.support.at_once import at_once
 from tests.support.oauth import ISSUER
@@ -312,6 +313,23 @@ class ListTests(TokensCase):
         self.assertEqual((len(first["tokens"]), len(second["tokens"]), second["next_cursor"]), (50, 10, None))
         self.assertEqual(len({token["jti"] for token in first["tokens"] + second["tokens"]}), 60)
         self.assertEqual(self.by(self.operator, "GET", "/api/auth/tokens?cursor=%21").status, 400)
+
+    def test_a_token_has_the_name_that_it_was_given_and_a_last_use(self) -> None:
+        """A use is noted at most every ten minutes."""
+        start = self.world.clock.seconds()
+        token = self.minted("vault:work:read", name="  Backup 🌷 ").json["token"]
+
+        def listed() -> list[tuple[str, str | None]]:
+            tokens = self.by(self.operator, "GET", "/api/auth/tokens?created_via=cli_mint").json["tokens"]
+            return [(one["name"], one["last_used_at"]) for one in tokens]
+
+        self.assertEqual(listed(), [("Backup 🌷", None)])
+        for passed, noted in ((5, 5), (300, 5), (300, 605)):
+            self.world.clock.advance(passed)
+            self.assertFalse(self.is_refused(token, "work"))
+            self.assertEqual(listed(), [("Backup 🌷", to_the_second(start + noted))], passed)
+        for name in ("x" * 65, "two\nlines", 5):
+            self.assertEqual(self.minted("vault:work:read", name=name).status, 400, name)
 
     def test_members_see_their_own(self) -> None:
         """And nothing of others; strangers see nothing."""

@@ -1,12 +1,12 @@
 /** Tokens for scripts and programs: create, list, revoke. */
 import { useState } from "preact/hooks"
 import type { Minted, Token } from "../api/shapes"
-import { hub } from "../app"
+import { hub, me } from "../app"
 import { ago, exactly, moment } from "../format"
 import { allowed } from "../scopes"
 import { useResource } from "../state/resource"
-import { confirm } from "../ui/dialog"
-import { Button, Card, Choice, Copy, Empty, Field, Head, More, Ready } from "../ui/parts"
+import { say, undo } from "../ui/notices"
+import { Button, Card, Choice, Copy, Empty, Facts, Field, Head, More, Ready } from "../ui/parts"
 
 const DAY = 86_400
 const SHORT = 20 * 60_000
@@ -47,7 +47,7 @@ export function Tokens() {
     setCursor(undefined)
     await tokens.reload()
   }
-  const live = [...(tokens.data?.tokens ?? []), ...more].filter(lasts)
+  const live = [...(tokens.data?.tokens ?? []), ...more].filter((token) => lasts(token) && !undo.hides(token.jti))
   return (
     <>
       <Head
@@ -55,7 +55,7 @@ export function Tokens() {
         lead="A token gives a script or program access without your password. Connected apps get their own."
       />
       {minted && (
-        <Card title="Your new token">
+        <Card title={minted.name ? `Your new token: ${minted.name}` : "Your new token"}>
           <p>Copy it now; it is not shown again. Anyone who has it can use it until {exactly(minted.expires_at)}.</p>
           <Copy text={minted.token} label="New token" />
         </Card>
@@ -93,30 +93,42 @@ function lasts(token: Token): boolean {
 }
 
 function Row({ token, ended }: { token: Token; ended: () => Promise<void> }) {
-  const end = async () => {
-    const name = token.subject ?? token.client_id
-    if (
-      !(await confirm(`Revoke the token of ${name}?`, "Anything that uses it stops working within a minute.", "Revoke"))
-    )
-      return
+  const may = allowed(token.scopes)
+  const called = token.name || may
+  const commit = async () => {
     await hub.call("POST", "/api/auth/revoke-token", { jti: token.jti })
     await ended()
+  }
+  const done = `The token “${called}” is revoked`
+  const end = async () => {
+    // Others' tokens ask for the password, which nobody can do ten seconds later.
+    if (token.user_id === me.value?.user?.id)
+      return undo.begin({ text: `Revoking the token “${called}”`, key: token.jti, done, commit })
+    await commit()
+    say(done)
   }
   return (
     <li class="list-row">
       <div class="grow">
-        <h3>{allowed(token.scopes)}</h3>
+        <h3>{called}</h3>
+        {token.name && <p>{may}</p>}
         <p class="quiet">
-          Created {ago(token.created_at)} {ORIGINS[token.created_via] ?? ""}
-          {token.subject ? ` for ${token.subject}` : ""}, expires {ago(token.expires_at)}
-          {token.last_used_at ? `, last used ${ago(token.last_used_at)}` : ""}.
+          Expires <time title={exactly(token.expires_at)}>{ago(token.expires_at)}</time>,{" "}
+          {token.last_used_at ? `last used ${ago(token.last_used_at)}` : "not used yet"}.
         </p>
         <More label="Technical details">
-          <code>{token.scopes.join(" ")}</code> <span class="quiet">{token.jti}</span>
+          <Facts
+            rows={[
+              ["Scopes", <code>{token.scopes.join(" ")}</code>],
+              ["Id", <code>{token.jti}</code>],
+              ["For", token.subject],
+              ["Created", `${ago(token.created_at)} ${ORIGINS[token.created_via] ?? ""}`],
+            ]}
+          />
         </More>
       </div>
       <Button kind="danger" act={end}>
-        Revoke<span class="unseen"> the token {token.jti}</span>
+        Revoke<span class="unseen"> the token {called}</span>
       </Button>
     </li>
   )
@@ -127,16 +139,31 @@ function Mint({ vaults, done }: { vaults: readonly string[]; done: (token: Minte
   const [verb, setVerb] = useState("read")
   const [days, setDays] = useState("30")
   const [own, setOwn] = useState("")
+  const [name, setName] = useState("")
   const chosen = vault || vaults[0]
   const scope = own.trim() || (chosen ? `vault:${chosen}:${verb}` : "")
   const mint = async () => {
-    await done(await hub.call<Minted>("POST", "/api/auth/mint-token", { scope, expires_in: Number(days) * DAY }))
+    const asked = { name: name.trim(), scope, expires_in: Number(days) * DAY }
+    await done({ ...(await hub.call<Minted>("POST", "/api/auth/mint-token", asked)), name: asked.name })
     setOwn("")
+    setName("")
   }
   const names = vaults.length > 0 ? vaults.map((name) => [name, name] as const) : [["", "No vaults yet"] as const]
   return (
     <Card title="Create a token">
       <form class="narrow" onSubmit={(event) => event.preventDefault()}>
+        <Field label="Name" hint="What it is for, so that you know later whether it can go.">
+          {(ids) => (
+            <input
+              {...ids}
+              value={name}
+              placeholder="Backup script"
+              maxLength={64}
+              autocomplete="off"
+              onInput={(event) => setName(event.currentTarget.value)}
+            />
+          )}
+        </Field>
         <Choice label="Vault" value={chosen ?? ""} set={setVault} choices={names} />
         <Choice label="It can" value={verb} set={setVerb} choices={VERBS} />
         <Choice label="Expires after" value={days} set={setDays} choices={LIVES} />
@@ -156,7 +183,7 @@ function Mint({ vaults, done }: { vaults: readonly string[]; done: (token: Minte
             )}
           </Field>
         </More>
-        <Button type="submit" kind="primary" act={mint} disabled={!scope}>
+        <Button type="submit" kind="primary" act={mint} disabled={!scope || !name.trim()}>
           Create token
         </Button>
       </form>
