@@ -23,6 +23,7 @@ from parachute_hub.admin.logs_api import HubLogArea, Logs
 from parachute_hub.admin.modules_api import ModulesArea
 from parachute_hub.admin.modules_view import ModulesView
 from parachute_hub.admin.overview_api import Memory, OverviewApi
+from parachute_hub.admin.package_api import PackageArea
 from parachute_hub.admin.people_parts import people_parts
 from parachute_hub.admin.stream_api import EventsArea, Streams
 from parachute_hub.admin.vault_command import VaultCommand
@@ -33,6 +34,7 @@ from parachute_hub.app.discovery import advertised, tiles
 from parachute_hub.app.installed import InstalledModules
 from parachute_hub.app.runtime import ModuleRuntime
 from parachute_hub.modules.launch.configuration import Configuration
+from parachute_hub.modules.packages.facts import PackageFacts
 from parachute_hub.modules.state.disk_space import size_of
 from parachute_hub.oauth.assemble import OAuth
 from parachute_hub.oauth.tokens.account_vaults import AccountVaultsArea
@@ -147,6 +149,18 @@ def admin_parts(
         configuration=configuration,
         logs=logs,
     )
+    packages = PackageArea(
+        who=who,
+        catalog=files.outside.catalog,
+        latest=lambda package: engine.modules.availability.ask(package, files.channel()),
+        facts=PackageFacts(
+            bun=engine.modules.bun,
+            folder=files.outside.around.installer,
+            catalog=files.outside.catalog,
+            in_thread=in_thread,
+            now=files.outside.now,
+        ),
+    )
     events = EventsArea(who=who, bus=engine.bus, streams=streams, boot=core.health.instance)
     overview = OverviewApi(
         who=who,
@@ -180,6 +194,7 @@ def admin_parts(
         MountedArea(
             ("/api/modules/disk",), DiskArea(who=who, modules=engine.modules, in_thread=in_thread).app.resource()
         ),
+        MountedArea(("/api/packages",), packages.app.resource()),
         MountedArea(("/api/hub/logs",), HubLogArea(who=who, logs=logs, ring=core.hub_log.ring).app.resource()),
         MountedArea(("/api/events",), events.app.resource()),
         MountedArea(("/api/overview",), overview.app.resource()),

@@ -161,12 +161,7 @@ class Bun:
     async def sizes(self, base: str, packages: Iterable[tuple[str, str]], folder: Path) -> Mapping[str, int]:
         """Unpacked bytes by `name@version`, as far as the registry at `base` tells. Raises BunFailed."""
         listed = json.dumps(list(packages)[:MOST_SIZES])
-        argv = ["run", "--no-env-file", str(_SIZES), base, listed]
-        ended = await self.run(argv, folder, lambda line: None, SIZES_SECONDS)
-        try:
-            told = strict_json.read(ended.output, limit=ANSWER_BYTES).value
-        except BadJson:
-            raise BunFailed(explain(ended.lines, ended.code, ended.signal)) from None
+        told = await self.told(_SIZES, (base, listed), folder, SIZES_SECONDS)
         return {name: size for name, size in told.items() if isinstance(size, int)} if isinstance(told, dict) else {}
 
     async def fetch_json(self, url: str, folder: Path, seconds: float) -> tuple[int, Any]:
@@ -180,11 +175,16 @@ class Bun:
         return status, date
 
     async def _fetch(self, url: str, folder: Path, seconds: float) -> tuple[int, str | None, Any]:
-        ended = await self.run(["run", "--no-env-file", str(_KEYS), url], folder, lambda line: None, seconds)
+        told = await self.told(_KEYS, (url,), folder, seconds)
+        return int(told["status"]), told["date"], told["body"]
+
+    async def told(self, script: Path, words: Sequence[str], folder: Path, seconds: float) -> Any:
+        """The JSON that one of our scripts prints. Raises BunFailed."""
+        argv = ["run", "--no-env-file", str(script), *words]
+        ended = await self.run(argv, folder, lambda line: None, seconds)
         try:
-            told = strict_json.read(ended.output, limit=ANSWER_BYTES).value
-            return int(told["status"]), told["date"], told["body"]
-        except (BadJson, KeyError, TypeError, ValueError):
+            return strict_json.read(ended.output, limit=ANSWER_BYTES).value
+        except BadJson:
             raise BunFailed(explain(ended.lines, ended.code, ended.signal)) from None
 
     async def run(self, argv: Sequence[str], folder: Path, on_line: Callable[[str], None], seconds: float) -> Ended:

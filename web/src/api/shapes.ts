@@ -123,6 +123,18 @@ export interface ModuleSettings {
   previous: string | null
 }
 
+/** What is known of a module on offer. In bytes, without dependencies; null when unknown. */
+export interface PackageFacts {
+  version: string
+  download: number | null
+  unpacked: number | null
+  dependencies: number
+  releases: { version: string; at: string }[]
+  changes_url: string | null
+  /** It came with the hub: nothing is downloaded. */
+  included: boolean
+}
+
 export interface ModuleList {
   modules: Module[]
   /** How this machine keeps a new module to what it may do. */
@@ -192,6 +204,9 @@ export interface Vault {
 
 export interface Token {
   jti: string
+  /** What its maker called it. */
+  name: string
+  user_id: string | null
   subject: string | null
   client_id: string
   scopes: string[]
@@ -199,10 +214,12 @@ export interface Token {
   expires_at: string
   revoked_at: string | null
   created_via: string
-  last_used_at?: string | null
+  last_used_at: string | null
 }
 
 export interface Minted {
+  /** Added by the page. */
+  name?: string
   token: string
   expires_at: string
   scope: string
@@ -418,6 +435,7 @@ export interface Answers {
   "/api/modules/disk": Room
   [config: `/api/modules/${string}/config`]: Config
   "/api/overview": Overview
+  [facts: `/api/packages/${string}`]: PackageFacts
   [memory: `/api/overview/memory/${string}`]: MemoryPast
   "/api/hub": HubFacts
   "/api/users": { users: Person[] }
