@@ -303,6 +303,12 @@ class ModulesArea:
             await self._supervisor.restart(short)
         return as_json(request, answer)
 
+    @app.route("/api/modules/<short>/config/test", methods=["POST"])
+    async def test_config(self, request: IRequest, short: str) -> bytes:
+        """Let the module try whether it can work with its settings."""
+        self._known(request, short)
+        return as_json(request, await self._configuration.test(short))
+
     @app.route("/api/modules/<short>/settings", methods=["GET"])
     def settings(self, request: IRequest, short: str) -> bytes:
         """The hub's settings of a module."""

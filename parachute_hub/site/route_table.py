@@ -86,6 +86,7 @@ ROWS: tuple[Row, ...] = (
     _module("restart", "page"),
     _module("heal-port", "page"),
     _module("config", "step-up", method="PUT"),
+    Row("POST", "/api/modules/<short>/config/test", "owner", "page", "module-config-tested", (HOST_ADMIN,)),
     _module("settings", "step-up", method="PUT", sometimes="variables or trust"),
     Row("POST", "/vaults", "owner", "step-up", "vault-made", (HOST_ADMIN,)),
     Row("POST", "/account/vaults", "owner", "bearer", "vault-made", (HOST_ADMIN, ACCOUNT_WRITE, ACCOUNT_FULL)),

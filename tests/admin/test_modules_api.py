@@ -82,6 +82,7 @@ class ToyServer(Resource):
         self.values: dict[str, Any] = {"volume": 3, "provider_api_key": "hush", "hidden": "hush"}
         self.forms: list[dict[str, Any]] = []
         self.place = "/toy/"
+        self.tells: object = None
         self.asked: list[tuple[str, str, str | None]] = []
 
     def render(self, request: Request) -> bytes:
@@ -91,7 +92,10 @@ class ToyServer(Resource):
             request.setResponseCode(404)
             return b"{}"
         if path.endswith("/schema"):
-            return json.dumps({"type": "object", "properties": self.schema}).encode()
+            tests = {} if self.tells is None else {"x-test": True}
+            return json.dumps({"type": "object", "properties": self.schema, **tests}).encode()
+        if request.method == b"POST" and path.endswith("/config/test"):
+            return json.dumps(self.tells).encode()
         if request.method == b"PUT":
             form = json.loads(request.content.read() if request.content else b"")
             self.forms.append(form)
@@ -701,6 +705,21 @@ class Configurations(ApiCase):
         self.assertEqual(self.call("PUT", "/toy/config", {"volume": 5}).json()["values"]["volume"], 5)
         answer_bad = self.call("PUT", "/toy/config", {"volume": 11})
         self.assertEqual((answer_bad.status, answer_bad.json()["errors"][0]["path"]), (400, "volume"))
+
+    def test_a_module_tries_its_settings_and_says_what_is_wrong(self) -> None:
+        """Only what a person can read comes back, and nothing is asked of a module without a test."""
+        self.install()
+        self.assertEqual(self.refusal("POST", "/toy/config/test", {}), (404, "no_test"))
+        for told, ok, message in (
+            ({"ok": True, "message": "Fine."}, True, "Fine."),
+            ({"ok": False, "message": "Wrong key."}, False, "Wrong key."),
+            ({"ok": "yes", "message": 5, "key": "hush"}, False, "It does not work."),
+            ({"ok": True}, True, "It works."),
+            ({"ok": False, "message": "x" * 501}, False, "x" * 500),
+        ):
+            self.server.tells = told
+            self.assertEqual(self.call("POST", "/toy/config/test", {}).json(), {"ok": ok, "message": message})
+        self.assertEqual(self.server.asked[-1][0::2], ("POST", "Bearer admin-of-toy-None"))
 
     def test_a_module_that_offers_it_at_its_root_alone(self) -> None:
         self.install()

@@ -1,9 +1,9 @@
 """The admin app is at ease with failures, keyboards and tablets: on a fake hub."""
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
-from tests.browser.browser import DESK, PHONE, TABLET, findings, picture, wider_than_the_window
-from tests.browser.test_admin_pages import AdminCase
+from tests.browser.browser import DESK, PHONE, TABLET, findings, picture, slow, wider_than_the_window
+from tests.browser.test_admin_pages import PASSWORD, AdminCase
 from tests.requirements import program, requires
 
 
@@ -37,10 +37,12 @@ class FocusTests(AdminCase):
         for path, button, dialog in (
             ("modules/scribe", "Remove Scribe", "Remove Scribe?"),
             ("tokens", "Create token", "Confirm it's you"),
-            ("apps", "Disconnect Claude", "Disconnect Claude?"),
         ):
             with self.subTest(path):
-                self.opened(self.page(hub, path), button, dialog)
+                page = self.page(hub, path)
+                if path == "tokens":
+                    page.get_by_label("Name").fill("Backup")
+                self.opened(page, button, dialog)
 
     def test_escape_closes_the_menu_of_a_phone(self) -> None:
         page = self.page(self.hub("well"), viewport={"width": 320, "height": 640})
@@ -84,7 +86,89 @@ class TabletTests(AdminCase):
 
 
 @requires(program("chromium"))
+class TokenTests(AdminCase):
+    def test_a_token_is_one_line_and_the_list_tells_them_apart(self) -> None:
+        """By name, scopes, expiry and last use; the whole token is copied."""
+        for size, scheme in ((PHONE, "dark"), (DESK, "light")):
+            page = self.page(self.hub("well"), "tokens", viewport=size, color_scheme=scheme)
+            named = page.get_by_role("listitem").filter(has_text="Backup script")
+            expect(named).to_contain_text("Read notes in the vault default")
+            expect(named).to_contain_text("Expires in 21 days, last used 2 hours ago.")
+            expect(page.get_by_role("heading", name="Read and write notes in the vault work")).to_be_visible()
+            expect(page.get_by_text("not used yet")).to_be_visible()
+            page.get_by_label("Name").fill("Printer")
+            page.get_by_role("button", name="Create token").click()
+            page.get_by_role("dialog").get_by_label("Password").fill(PASSWORD)
+            page.keyboard.press("Enter")
+            token = page.get_by_label("New token", exact=True)
+            self.assertGreater(len(token.inner_text()), 600)
+            line = token.bounding_box()
+            assert line is not None
+            self.assertLess(line["height"], 50)
+            self.assertFalse(wider_than_the_window(page))
+            self.assertEqual(findings(page), [])
+            picture(page, f"tokens-{size['width']}-{scheme}")
+            page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+            page.evaluate("document.addEventListener('copy', () => { self.copied = String(getSelection()) })")
+            page.get_by_role("button", name="Copy: New token").click()
+            self.assertEqual(page.evaluate("copied"), token.inner_text())
+
+
+@requires(program("chromium"))
+class SlowTests(AdminCase):
+    def test_a_slow_network_shows_what_is_going_on_and_acts_once(self) -> None:
+        """A frame with a heading at once, then the content; a button is busy, and pressing again does nothing more."""
+        page = self.page(self.hub("well"))
+        slow(page)
+        page.reload(wait_until="commit")
+        expect(page.get_by_role("status").filter(has_text="Loading").or_(page.locator("h1"))).not_to_have_count(0)
+        expect(page.get_by_role("heading", name="All is well")).to_be_visible(timeout=10_000)
+        page.get_by_role("link", name="Modules", exact=True).click()
+        expect(page.get_by_role("heading", name="Modules", level=1)).to_be_visible()
+        page.get_by_role("link", name="Notes", exact=True).click()
+        held: list[Route] = []
+        page.route("**/api/modules/notes/stop", lambda route: held.append(route))
+        stop = page.get_by_role("button", name="Stop")
+        stop.click()
+        expect(stop).to_have_attribute("aria-busy", "true")
+        stop.click()
+        self.assertEqual(len(held), 1)
+        held[0].continue_()
+        expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible()
+
+    def test_what_is_pressed_while_the_hub_restarts_says_so_and_works_afterwards(self) -> None:
+        """What was typed is still there."""
+        hub = self.hub("well")
+        page = self.page(hub, "tokens")
+        page.get_by_label("Name").fill("Printer")
+        hub.stop()
+        page.get_by_role("button", name="Create token").click()
+        expect(page.get_by_role("alert").get_by_text("The hub does not answer")).to_be_visible()
+        expect(page.get_by_text("This page updates when it is back")).to_be_visible()
+        hub.start()
+        expect(page.get_by_text("This page updates when it is back")).to_have_count(0, timeout=20_000)
+        expect(page.get_by_label("Name")).to_have_value("Printer")
+        page.get_by_role("button", name="Create token").click()
+        expect(page.get_by_role("dialog", name="Confirm it's you")).to_be_visible()
+
+
+@requires(program("chromium"))
 class SettingsFormTests(AdminCase):
+    def test_settings_are_tested_and_the_answer_says_what_is_wrong(self) -> None:
+        """What was changed is saved first; by keyboard alone."""
+        page = self.page(self.hub("well"), "modules/scribe", viewport=PHONE)
+        page.get_by_text("Show settings of Scribe").click()
+        test = page.get_by_role("button", name="Test", exact=True)
+        test.focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("status").get_by_text("refused the API key (401). Check the key.")).to_be_visible()
+        self.assertEqual(findings(page), [])
+        picture(page, "settings-tested-320")
+        page.get_by_label("Provider").select_option("A program on this machine")
+        page.get_by_role("button", name="Save and test").focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("status").get_by_text("It works.")).to_be_visible()
+
     def test_only_the_settings_of_the_chosen_way_are_shown_and_sent(self) -> None:
         """With words for the choices and headings, and nothing of what was typed for the other way."""
         for size, scheme in ((PHONE, "light"), (DESK, "dark")):
@@ -110,6 +194,9 @@ class BeforeInstallingTests(AdminCase):
         page.get_by_role("link", name="Hello", exact=True).click()
         card = page.get_by_role("region", name="Before you install it")
         for words in (
+            "176 KB",
+            "703 KB, and 2 other packages",
+            "0.3.11 (",
             "Can use the internet.",
             "about 30 MB while it runs",
             "@openparachute/hello",

@@ -1,9 +1,11 @@
 """The reference scribe as a process: access, configuration and both providers."""
 
 import hashlib
+import io
 import json
 import os
 import stat
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +38,14 @@ class Service(Resource):
     def __init__(self) -> None:
         super().__init__()
         self.status = 200
+        self.code = ""
         self.requests: list[tuple[str, str | None, bytes]] = []
 
     def render_POST(self, request: Any) -> bytes:
         self.requests.append((request.path.decode(), request.getHeader("authorization"), request.content.read()))
         request.setResponseCode(self.status)
-        return json.dumps({"text": " hello world ", "error": "Incorrect API key: sk-secret"}).encode()
+        error = {"message": "Incorrect API key: sk-secret", "code": self.code}
+        return json.dumps({"text": " hello world ", "error": error}).encode()
 
 
 class ScribeTestCase(ExampleTestCase):
@@ -209,6 +213,44 @@ class ProviderTests(ScribeTestCase):
             self.assertNotIn(b"sk-", failed.body)
         await self.configure(scribe, openai_url="http://127.0.0.1:9/v1")
         self.assertIn("did not answer", (await self.upload(scribe)).json()["message"])
+
+    async def test_a_test_says_what_is_wrong(self) -> None:
+        """With one tiny request, which is a recording that programs can read."""
+        service = Service()
+        url = f"{self.listen(service)}/v1"
+        scribe = await self.scribe(OPENAI_API_KEY="")
+
+        async def tested() -> tuple[bool, str]:
+            told = (await scribe.ask("POST", f"{CONFIG}/test", token=SECRET)).json()
+            return told["ok"], told["message"]
+
+        self.assertEqual((await scribe.ask("POST", f"{CONFIG}/test", token="other")).status, 401)
+        self.assertIn("needs the API key", (await tested())[1])
+        await self.configure(scribe, openai_url=url, openai_key="sk-k")
+        for status, code, ok, words in (
+            (200, "", True, "It works"),
+            (401, "invalid_api_key", False, "refused the API key"),
+            (403, "", False, "Check the key"),
+            (429, "insufficient_quota", False, "no credit left"),
+            (402, "", False, "no credit left"),
+            (429, "rate_limit_exceeded", False, "too many requests"),
+            (404, "model_not_found", False, "address or model"),
+            (400, "", False, "Check the model"),
+            (503, "", False, "Try again later"),
+        ):
+            service.status, service.code = status, code
+            works, message = await tested()
+            self.assertEqual((works, words in message, "sk-" in message), (ok, True, False), message)
+        sound = service.requests[0][2].partition(b"RIFF")[2]
+        with wave.open(io.BytesIO(b"RIFF" + sound)) as recording:
+            self.assertEqual((recording.getnframes(), recording.getframerate()), (8000, 8000))
+        await self.configure(scribe, openai_url="http://127.0.0.1:9/v1")
+        self.assertEqual((await tested())[0], False)
+        await self.configure(scribe, provider="command", command="no-such-program {file}")
+        self.assertIn("cannot be started", (await tested())[1])
+        await self.configure(scribe, provider="command", command=f"{self.program('echo yes')} {{file}}")
+        self.assertTrue((await tested())[0])
+        self.assertEqual(list((self.home / "scribe/tmp").iterdir()), [])
 
     async def test_a_program_gets_the_file_and_prints_the_text(self) -> None:
         scribe = await self.scribe(OPENAI_API_KEY="sk-k")

@@ -1,5 +1,5 @@
 // JSON API of the fake hub: the real types with made-up data.
-import type { Answers, Person } from "../src/api/shapes"
+import type { Answers, PackageFacts, Person } from "../src/api/shapes"
 import type { Pretended } from "./state"
 
 // The longest that the hub accepts; they must fit 320 pixels.
@@ -32,6 +32,13 @@ export function answers(hub: Pretended, { method, path, body, proof }: Asked): A
   if (path === "/api/modules/disk") return [200, hub.overview().disk]
   if (path === "/api/modules/install") return stranger(hub, body)
   if (noun === "modules" && name && verb && method === "POST") return operation(hub, name, verb, body)
+  if (path.endsWith("/config/test")) {
+    const ok = CONFIG.values.provider === "command"
+    return [
+      200,
+      { ok, message: ok ? "It works." : "The transcription service refused the API key (401). Check the key." },
+    ]
+  }
   if (noun === "modules" && verb === "config") {
     if (method === "PUT") CONFIG.values = { ...CONFIG.values, ...body }
     return [200, CONFIG]
@@ -47,12 +54,11 @@ export function answers(hub: Pretended, { method, path, body, proof }: Asked): A
     hub.dismiss(String(body["key"]), path.endsWith("dismiss"))
     return [200, hub.problems()]
   }
+  if (path === "/api/apps/disconnect") return taken("/api/apps", "apps", "client_id", body["client_id"])
+  if (path === "/api/auth/revoke-token") return taken("/api/auth/tokens", "tokens", "jti", body["jti"])
+  if (method === "DELETE" && noun === "invites") return taken("/api/invites", "invites", "id", name)
   if (path === "/api/backups") return [200, hub.backups()]
-  if (path === "/api/dev/consent") {
-    const [app] = FIXED["/api/apps"]?.apps ?? []
-    if (app) FIXED["/api/apps"]?.apps.push({ ...app, domain: null, last_used: Date.now() / 1000, ...body })
-    return [200, {}]
-  }
+  if (path.startsWith("/api/packages/")) return [200, FACTS]
   if (path === "/api/notices") return [200, hub.notices()]
   const fixed = FIXED[path as keyof Answers]
   return fixed ? [200, fixed] : [404, refused("not_found", "not found")]
@@ -60,8 +66,15 @@ export function answers(hub: Pretended, { method, path, body, proof }: Asked): A
 
 const PASSWORD = "correct-horse-battery"
 const STEP_UP = { error: "step_up_required", error_description: "Confirm with your password.", operation: "token.mint" }
-const MINTED = { jti: "j", token: "eyJ.made.up", expires_at: iso(-720), scope: "vault:default:read" }
+const MINTED = { jti: "j", token: `eyJ.made.up.${"x".repeat(700)}`, expires_at: iso(-720), scope: "vault:default:read" }
 const refused = (error: string, text: string) => ({ error, error_description: text })
+
+/** Takes an entry out of a list. */
+function taken(path: keyof Answers, list: string, key: string, value: unknown): Answer {
+  const told = FIXED[path] as Record<string, Record<string, unknown>[]> | undefined
+  if (told?.[list]) told[list] = told[list].filter((entry) => entry[key] !== value)
+  return [200, {}]
+}
 
 /** Two hours of fluctuating memory use. */
 function past(short: string): Answers[`/api/overview/memory/${string}`] {
@@ -98,9 +111,20 @@ function operation(hub: Pretended, short: string, verb: string, body: Asked["bod
   return [200, { short }]
 }
 
+const FACTS: PackageFacts = {
+  version: "0.4.0",
+  download: 180_000,
+  unpacked: 720_000,
+  dependencies: 2,
+  releases: ["0.4.0", "0.3.11", "0.3.10"].map((version, at) => ({ version, at: iso(24 + at * 200) })),
+  changes_url: "https://github.com/example/hello/releases",
+  included: false,
+}
+
 const CONFIG = {
   schema: {
     type: "object",
+    "x-test": true,
     required: ["provider"],
     properties: {
       provider: {
@@ -144,8 +168,8 @@ const FIXED: { [path in keyof Answers]?: Answers[path] } = {
   },
   "/api/auth/tokens": {
     tokens: [
-      token("a1", ["vault:default:read"], "cli_mint", null),
-      token("b2", ["vault:work:read", "vault:work:write"], "oauth_refresh", "Claude"),
+      token("a1", ["vault:default:read"], "cli_mint", "Backup script on the old laptop in the kitchen"),
+      token("b2", ["vault:work:read", "vault:work:write"], "cli_mint", ""),
     ],
     next_cursor: null,
   },
@@ -277,9 +301,19 @@ const FIXED: { [path in keyof Answers]?: Answers[path] } = {
   },
 }
 
-function token(jti: string, scopes: string[], via: string, subject: string | null) {
-  const dates = { created_at: iso(50), expires_at: iso(-500), revoked_at: null, last_used_at: iso(2) }
-  return { jti, user_id: "1", subject, client_id: "c", scopes, created_via: via, permissions: null, ...dates }
+function token(jti: string, scopes: string[], via: string, name: string) {
+  const dates = { created_at: iso(50), expires_at: iso(-500), revoked_at: null, last_used_at: name ? iso(2) : null }
+  return {
+    jti,
+    name,
+    user_id: "1",
+    subject: "sam",
+    client_id: "c",
+    scopes,
+    created_via: via,
+    permissions: null,
+    ...dates,
+  }
 }
 
 function person(username: string, role: Person["role"], vaults: Person["vaults"], display_name = "") {

@@ -41,6 +41,7 @@ const WORDS: Record<string, string> = {
   "module-adopt": "kept a module that was here before:",
   "module-heal-port": "fixed the port of",
   "module-config": "changed the settings of",
+  "module-config-tested": "tested the settings of",
   "module-settings": "changed start or update settings of",
   "invite-shown": "showed an invitation again",
   "vault-made": "created the vault",

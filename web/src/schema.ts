@@ -21,6 +21,8 @@ export interface Property {
 }
 
 export interface Schema {
+  /** The module can try its settings. */
+  "x-test"?: boolean
   properties?: Record<string, Property>
   required?: string[]
 }

@@ -33,14 +33,52 @@ async function byService(upload: Upload, values: Values, signal: AbortSignal): P
   } catch {
     throw failed("The transcription service did not answer. Check its address and your connection.")
   }
-  // The service's own words may repeat the key, so only the status is told.
-  if (answer.status === 401 || answer.status === 403) {
-    throw failed(`The transcription service refused the API key (${answer.status}). Check the key.`)
-  }
-  if (!answer.ok) throw failed(`The transcription service answered ${answer.status}. Try again later.`)
+  if (!answer.ok) throw failed(reason(answer.status, await codeOf(answer)))
   const body = (await answer.json().catch(() => undefined)) as { text?: unknown } | undefined
   if (typeof body?.text !== "string") throw failed("The transcription service answered without a text.")
   return body.text
+}
+
+/** The machine-readable part of an error; the service's own words may repeat the key. */
+async function codeOf(answer: Response): Promise<string> {
+  const body = (await answer.json().catch(() => undefined)) as
+    | { error?: { code?: unknown; type?: unknown } }
+    | undefined
+  return `${body?.error?.code ?? ""} ${body?.error?.type ?? ""}`
+}
+
+/** What is wrong, by the status of the service and its error code. */
+export function reason(status: number, code: string): string {
+  const service = "The transcription service"
+  if (status === 402 || /insufficient_quota|billing/.test(code)) {
+    return `${service} accepts the key, but the account behind it has no credit left. Add credit there.`
+  }
+  if (status === 401 || status === 403) return `${service} refused the API key (${status}). Check the key.`
+  if (status === 404) return `${service} does not know this address or model (404). Check both.`
+  if (status === 429) return `${service} gets too many requests from this account (429). Try again in a minute.`
+  if (status === 400 || status === 422) return `${service} does not accept the request (${status}). Check the model.`
+  return `${service} answered ${status}. Try again later.`
+}
+
+/** A second of silence as a WAV file: 8 kHz, 16 bit, one channel. */
+export function silence(): Uint8Array {
+  const rate = 8000
+  const bytes = new Uint8Array(44 + rate * 2)
+  const view = new DataView(bytes.buffer)
+  const text = (at: number, word: string) => bytes.set(new TextEncoder().encode(word), at)
+  text(0, "RIFF")
+  view.setUint32(4, bytes.length - 8, true)
+  text(8, "WAVEfmt ")
+  view.setUint32(16, 16, true)
+  view.setUint16(20, 1, true)
+  view.setUint16(22, 1, true)
+  view.setUint32(24, rate, true)
+  view.setUint32(28, rate * 2, true)
+  view.setUint16(32, 2, true)
+  view.setUint16(34, 16, true)
+  text(36, "data")
+  view.setUint32(40, rate * 2, true)
+  return bytes
 }
 
 let queue: Promise<unknown> = Promise.resolve()

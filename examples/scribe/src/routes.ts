@@ -7,12 +7,14 @@ import { version } from "../package.json"
 import { need, type Scope } from "./auth.ts"
 import { Refused, readJson } from "./kit/http.ts"
 import type { HubTokens } from "./kit/hub-token.ts"
-import { transcribe } from "./providers.ts"
+import { silence, transcribe } from "./providers.ts"
 import { SCHEMA, type Settings } from "./settings.ts"
 import { receive } from "./upload.ts"
 
 const ICON = join(import.meta.dir, "..", ".parachute", "icon.svg")
 const CONFIG_LIMIT = 64 * 1024
+/** A small machine takes its time to load a speech model; the hub waits 75 s. */
+const TEST_SECONDS = 60
 
 const CORS = {
   "access-control-allow-origin": "*",
@@ -69,6 +71,9 @@ export class Routes {
         await this.#need("scribe:admin", request)
         this.#around.settings.replace(await readJson(request, CONFIG_LIMIT))
         return Response.json(this.#around.settings.shown())
+      case "POST /.parachute/config/test":
+        await this.#need("scribe:admin", request)
+        return Response.json(await this.#test(request.signal))
       case "GET /v1/models":
         await this.#need("scribe:transcribe", request)
         return Response.json(this.#models())
@@ -91,6 +96,25 @@ export class Routes {
     if (message) return { object: "list", data: [], message }
     const { provider, openai_model } = settings.values()
     return { object: "list", data: [{ id: provider === "openai" ? openai_model : provider, object: "model" }] }
+  }
+
+  /** Turns a second of silence into text with the settings that hold: whether that works, and what is wrong. */
+  async #test(signal: AbortSignal): Promise<object> {
+    const { settings, folder } = this.#around
+    const message = settings.missing()
+    if (message) return { ok: false, message }
+    const path = join(folder, `${crypto.randomUUID()}.wav`)
+    await Bun.write(path, silence())
+    try {
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(TEST_SECONDS * 1000)])
+      await transcribe({ path, name: "test.wav", fields: {} }, settings.values(), limit)
+      return { ok: true, message: "It works: a second of silence was turned into text." }
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error
+      return { ok: false, message: error.message }
+    } finally {
+      await rm(path, { force: true })
+    }
   }
 
   /** The Whisper API: multipart `file`, and `{"text"}` or, with response_format=text, the bare text. */

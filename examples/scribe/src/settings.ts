@@ -13,6 +13,7 @@ export const SCHEMA = {
   title: "Scribe",
   description: "How speech is turned into text.",
   additionalProperties: false,
+  "x-test": true,
   properties: {
     provider: {
       type: "string",

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from treq.client import HTTPClient
 
 SECONDS = 5.0
+# A test makes the module ask a service elsewhere, or start a program.
+TEST_SECONDS = 75.0
+MOST_WORDS = 500
 ANSWER_LIMIT = 256 * 1024
 _SECRET = re.compile(r"(?i)(secret|password|passwd|token|api_?key|_key$|^key$|credential)")
 
@@ -92,6 +95,21 @@ class Configuration:
             raise not_stored(error, f"The settings of {short} could not be saved: {error.strerror}.") from None
         return {"values": _shown(_typed(parse_dotenv(text), schema), schema), "restart": True}
 
+    async def test(self, short: str) -> dict[str, Any]:
+        """Whether the module can work with the settings that it has: `{"ok", "message"}`, in its words.
+
+        Raises Refused 404 `no_test` unless its schema says `x-test`.
+        """
+        row, manifest = self._module(short)
+        schema = {} if manifest is None or manifest.config_schema is None else manifest.config_schema
+        schema = schema or await self._ask("GET", row, manifest, "/.parachute/config/schema")
+        if schema.get("x-test") is not True:
+            raise Refused(404, "no_test", f"{short} has no test of its settings.")
+        told = await self._ask("POST", row, manifest, "/.parachute/config/test", {}, seconds=TEST_SECONDS)
+        ok, message = told.get("ok") is True, told.get("message")
+        words = message[:MOST_WORDS] if isinstance(message, str) and message else None
+        return {"ok": ok, "message": words or ("It works." if ok else "It does not work.")}
+
     async def missing(self, short: str) -> list[str]:
         """Titles of the settings without which it cannot do its work. Raises Refused."""
         row, manifest = self._module(short)
@@ -131,7 +149,14 @@ class Configuration:
             raise Refused(409, "settings_unreadable", text) from None
 
     async def _ask(
-        self, method: str, row: ServiceRow, manifest: Manifest | None, path: str, body: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        row: ServiceRow,
+        manifest: Manifest | None,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        seconds: float = SECONDS,
     ) -> dict[str, Any]:
         short = self.directory.short_of(row.name)
         port = await self.reach(short)
@@ -147,15 +172,16 @@ class Configuration:
         # Some modules only serve it at their root, where the hub's path of that name is not theirs.
         places = ("",) if strip else (mount, "")
         for place in places:
-            answer, content = await self._once(method, short, f"http://127.0.0.1:{port}{place}{path}", token, body)
+            url = f"http://127.0.0.1:{port}{place}{path}"
+            answer, content = await self._once(method, short, url, token, body, seconds)
             if answer != 404:
                 break
         return _understood(short, answer, content)
 
     async def _once(
-        self, method: str, short: str, url: str, token: str | None, body: Mapping[str, Any] | None
+        self, method: str, short: str, url: str, token: str | None, body: Mapping[str, Any] | None, seconds: float
     ) -> tuple[int, bytes]:
-        options: dict[str, Any] = {"timeout": SECONDS, "allow_redirects": False}
+        options: dict[str, Any] = {"timeout": seconds, "allow_redirects": False}
         options["headers"] = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
         if body is not None:
             options["json"] = dict(body)

@@ -1,21 +1,22 @@
 /** One module: state, log, settings, updates, technical details. */
-import { useEffect, useState } from "preact/hooks"
+import { useEffect } from "preact/hooks"
 import type { Job, Module, ModuleSettings } from "../api/shapes"
 import { hub, modules, overview } from "../app"
 import { ago, bytes, duration, exactly, moment, percent, sentence } from "../format"
 import { go } from "../router"
-import type { Values } from "../schema"
 import { isOver, reports, warnings } from "../state/modules"
 import { useResource } from "../state/resource"
+import { Before } from "../ui/beforeinstall"
 import { confirm } from "../ui/dialog"
 import { Past } from "../ui/gauges"
 import { LogView } from "../ui/logview"
+import { Configuration } from "../ui/modulesettings"
 import { say } from "../ui/notices"
-import { Opener, openSettings } from "../ui/opener"
-import { Badge, Button, Card, Empty, Facts, Field, Head, More, Ready, Waiting } from "../ui/parts"
+import { Opener } from "../ui/opener"
+import { Badge, Button, Card, Facts, Head, More, Waiting } from "../ui/parts"
 import { Install, Progress } from "../ui/progress"
-import { SchemaForm } from "../ui/schemaform"
-import { looseness, portRemedy, reach, wording } from "../words"
+import { Reach } from "../ui/reach"
+import { portRemedy, wording } from "../words"
 
 const MEMORY_EVERY = 5_000
 
@@ -121,34 +122,6 @@ function Current({ module, told }: { module: Module; told: Job | undefined }) {
   )
 }
 
-/** What somebody wants to know before installing it. */
-function Before({ module }: { module: Module }) {
-  const loose = looseness(modules.isolation.value)
-  return (
-    <Card title="Before you install it">
-      {loose && <p class="reason">{loose}</p>}
-      {modules.isolation.value?.state !== "off" && (
-        <ul class="plain-list">
-          {reach(module.permissions).map((line) => (
-            <li key={line}>{line}</li>
-          ))}
-        </ul>
-      )}
-      <Facts
-        rows={[
-          ["Version", module.latest_version],
-          ["Memory", module.memory_mb ? `about ${module.memory_mb} MB while it runs` : null],
-          ["Package", <code>{module.package}</code>],
-          [
-            "From",
-            module.first_party ? "this hub's own list of modules" : "somebody else: install it only if you trust them",
-          ],
-        ]}
-      />
-    </Card>
-  )
-}
-
 /** What it says is wrong with itself while it runs. */
 function Says({ module }: { module: Module }) {
   const [wrong, wrote] = [reports(module), warnings(module)]
@@ -213,69 +186,6 @@ function Companions({ module }: { module: Module }) {
   )
 }
 
-/** Loaded on demand: the module itself answers, which can take a while. */
-function Configuration({ module }: { module: Module }) {
-  const [open, setOpen] = useState(false)
-  return (
-    <Card title="Configuration">
-      <details class="more" onToggle={(event) => setOpen(event.currentTarget.open)}>
-        <summary>Show settings of {module.display_name}</summary>
-        <div class="more-body">{open && <Settings short={module.short} />}</div>
-      </details>
-      {module.config_ui_url && <OwnSettings module={module} />}
-    </Card>
-  )
-}
-
-/** The module's own settings page, and which vaults that page may change. */
-function OwnSettings({ module }: { module: Module }) {
-  const listed = useResource("/api/users/vaults")
-  const [named, setNamed] = useState<string[]>([])
-  const vaults = module.settings_token && module.short !== "vault" ? (listed.data?.vaults ?? []) : []
-  const toggle = (vault: string) =>
-    setNamed(named.includes(vault) ? named.filter((other) => other !== vault) : [...named, vault])
-  return (
-    <div class="stack">
-      {vaults.length > 0 && (
-        <More label={`Let the settings page of ${module.display_name} change vaults too`}>
-          {vaults.map((vault) => (
-            <label class="switch" key={vault}>
-              <input type="checkbox" checked={named.includes(vault)} onChange={() => toggle(vault)} />
-              <span>{vault}</span>
-            </label>
-          ))}
-        </More>
-      )}
-      <div class="row">
-        <Button act={() => openSettings(module, named)}>Open the settings page of {module.display_name}</Button>
-      </div>
-      {module.settings_token && (
-        <p class="quiet">You confirm with your password. The page can then make changes for ten minutes.</p>
-      )}
-    </div>
-  )
-}
-
-function Settings({ short }: { short: string }) {
-  const path = `/api/modules/${encodeURIComponent(short)}/config` as const
-  const config = useResource(path)
-  const save = async (changed: Values) => {
-    await hub.call("PUT", path, changed)
-    await config.reload()
-  }
-  return (
-    <Ready of={[config]}>
-      {() =>
-        config.data && Object.keys(config.data.schema.properties ?? {}).length > 0 ? (
-          <SchemaForm {...config.data} save={save} />
-        ) : (
-          <Empty title="Nothing to configure" />
-        )
-      }
-    </Ready>
-  )
-}
-
 function Memory({ module }: { module: Module }) {
   const past = useResource(`/api/overview/memory/${module.short}` as const)
   const { reload } = past
@@ -287,94 +197,6 @@ function Memory({ module }: { module: Module }) {
     <Card title="Memory">
       <Past past={past.data} name={module.display_name} />
     </Card>
-  )
-}
-
-/** What it can do, and whether this machine makes sure of it. */
-function Reach({ module }: { module: Module }) {
-  const loose = looseness(module.isolation)
-  const separate = (isolation: "on" | "off") => async () => {
-    await hub.call("PUT", `/api/modules/${module.short}/settings`, { isolation })
-    await modules.refresh()
-  }
-  return (
-    <Card title="What it can do">
-      {loose && <p class="reason">{loose}</p>}
-      {module.isolation?.state !== "off" && (
-        <ul class="plain-list">
-          {reach(module.permissions).map((line) => (
-            <li key={line}>{line}</li>
-          ))}
-        </ul>
-      )}
-      <Opened module={module} />
-      {module.settings.isolation === "off" && (
-        <div class="row">
-          <Button act={separate("on")}>Separate it from the rest of the hub</Button>
-        </div>
-      )}
-      {module.settings.isolation !== "off" && module.isolation && module.isolation.state !== "off" && (
-        <More label="Is something not working?">
-          <p>
-            Without separation {module.display_name} can read and change everything on this hub. Only do this if you
-            trust it with all of it.
-          </p>
-          <Button kind="danger" act={separate("off")}>
-            Run it without separation
-          </Button>
-        </More>
-      )}
-    </Card>
-  )
-}
-
-/** Files and folders of this machine that the owner has opened to it. */
-function Opened({ module }: { module: Module }) {
-  const [path, setPath] = useState("")
-  const { may_read = [], may_change = [] } = module.settings
-  const set = (change: Partial<ModuleSettings>) => async () => {
-    await hub.call("PUT", `/api/modules/${module.short}/settings`, change)
-    setPath("")
-    await modules.refresh()
-  }
-  const unusable = !path.trim().startsWith("/")
-  const without = (paths: string[], one: string) => paths.filter((other) => other !== one)
-  return (
-    <>
-      {(may_read.length > 0 || may_change.length > 0) && (
-        <ul class="list">
-          {may_change.map((one) => (
-            <li class="list-row" key={one}>
-              <p class="grow">
-                You let it read and change <code>{one}</code>.
-              </p>
-              <Button act={set({ may_change: without(may_change, one) })}>Take it away</Button>
-            </li>
-          ))}
-          {may_read.map((one) => (
-            <li class="list-row" key={one}>
-              <p class="grow">
-                You let it read and run <code>{one}</code>.
-              </p>
-              <Button act={set({ may_read: without(may_read, one) })}>Take it away</Button>
-            </li>
-          ))}
-        </ul>
-      )}
-      <More label="Let it use another folder or program">
-        <Field label="Path on this machine" hint="The full path, for example /srv/notes">
-          {(ids) => <input {...ids} value={path} onInput={(event) => setPath(event.currentTarget.value)} />}
-        </Field>
-        <div class="row">
-          <Button act={set({ may_read: [...may_read, path.trim()] })} disabled={unusable}>
-            Let it read and run this
-          </Button>
-          <Button act={set({ may_change: [...may_change, path.trim()] })} disabled={unusable}>
-            Let it change this too
-          </Button>
-        </div>
-      </More>
-    </>
   )
 }
 

@@ -15,20 +15,36 @@ import {
 } from "../schema"
 import { Button, Field } from "./parts"
 
+/** What came of trying the settings. */
+export interface Tested {
+  ok: boolean
+  message: string
+}
+
 interface FormProps {
   schema: Schema
   values: Values
   writable: boolean
   save: (changed: Values) => Promise<void>
+  /** Tries the settings that are saved. */
+  test: { label: string; act: () => Promise<Tested> }
 }
 
-export function SchemaForm({ schema, values, writable, save }: FormProps) {
+export function SchemaForm({ schema, values, writable, save, test }: FormProps) {
   const [form, setForm] = useState<Record<string, string>>({})
+  const [tested, setTested] = useState<Tested | null>(null)
+  const dirty = Object.keys(form).length > 0
   const set = (name: string, text: string) => setForm((old) => ({ ...old, [name]: text }))
   const submit = async () => {
     const changed = changes(schema, values, form)
     if (Object.keys(changed).length > 0) await save(changed)
     setForm({})
+    setTested(null)
+  }
+  const check = async () => {
+    setTested(null)
+    if (dirty) await submit()
+    setTested(await test.act())
   }
   return (
     <form class="narrow" onSubmit={(event) => event.preventDefault()}>
@@ -47,11 +63,15 @@ export function SchemaForm({ schema, values, writable, save }: FormProps) {
           ))}
         </Group>
       ))}
-      {writable && (
-        <Button type="submit" kind="primary" act={submit} done="Saved" disabled={Object.keys(form).length === 0}>
-          Save
-        </Button>
-      )}
+      <div class="row">
+        {writable && (
+          <Button type="submit" kind="primary" act={submit} done="Saved" disabled={!dirty}>
+            Save
+          </Button>
+        )}
+        <Button act={check}>{dirty ? `Save and ${test.label.toLowerCase()}` : test.label}</Button>
+      </div>
+      <div role="status">{tested && <p class={`notice ${tested.ok ? "good" : "bad"}`}>{tested.message}</p>}</div>
     </form>
   )
 }
