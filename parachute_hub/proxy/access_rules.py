@@ -31,6 +31,13 @@ _FOREIGN_PAGE = ErrorResponse(403, "foreign_origin", "Pages of other sites canno
 TOO_MANY_WEBSOCKETS = ErrorResponse(
     429, "too_many_connections", "Too many WebSockets are open. Close one and try again.", close=True
 )
+TOO_MANY_REQUESTS = ErrorResponse(
+    503,
+    "too_many_requests",
+    "Too many requests from your network are under way. Try again in a second.",
+    headers=(("Retry-After", "1"),),
+    close=True,
+)
 CLOSING = ErrorResponse(
     503, "service_unavailable", "The hub is shutting down. Try again in a moment.", (("Retry-After", "2"),)
 )

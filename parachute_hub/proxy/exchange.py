@@ -21,8 +21,9 @@ from parachute_hub.proxy.plan import ModuleRequest
 from parachute_hub.proxy.pool import Pool
 from parachute_hub.proxy.routes import ErrorResponse
 from parachute_hub.proxy.scope_challenge import challenge_lines
+from parachute_hub.proxy.shares import Share
 from parachute_hub.proxy.transport import PROVEN, STREAM_READ, trust_reader
-from parachute_hub.proxy.tunnel import Slot, Tunnel
+from parachute_hub.proxy.tunnel import Tunnel
 from parachute_hub.proxy.upstream import REQUEST_HOLDS, Upstream
 
 _log = Logger()
@@ -58,7 +59,7 @@ class Exchange:
         connection: Connection,
         passage: ModuleRequest,
         pool: Pool,
-        slot: Slot | None,
+        share: Share,
         recorder: Recorder,
         cookies: CookieLedger,
         wait: Wait | None = None,
@@ -70,7 +71,7 @@ class Exchange:
         self._connection = connection
         self._passage = passage
         self._pool = pool
-        self._slot = slot
+        self._share = share
         self._recorder = recorder
         self._cookies = cookies
         self._wait = wait
@@ -229,11 +230,11 @@ class Exchange:
 
     def got_upgrade(self, head: ResponseHead, rest: bytes) -> None:
         """The module accepted the WebSocket; switch to a tunnel."""
-        upstream, slot, connection = self._upstream, self._slot, self._connection
+        upstream, connection = self._upstream, self._connection
         self._upstream = None
         if upstream is None:
             return
-        if slot is None:
+        if not self._request.upgrade:
             upstream.drop()
             self._answer(pages.down(self._passage.mount.short, "it changed the protocol without being asked"))
             return
@@ -243,7 +244,7 @@ class Exchange:
         self._over = True
         self._close_account()
         connection.put(b"\r\n".join(lines))
-        Tunnel(connection, upstream, slot).open(rest)
+        Tunnel(connection, upstream, self._share).open(rest)
 
     # Producer of the response, for the client's transport.
 
@@ -294,8 +295,7 @@ class Exchange:
         if self._producing:
             self._producing = False
             self._connection.transport.unregisterProducer()
-        if self._slot is not None:
-            self._slot.release()
+        self._share.release()
         self._close_account()
 
     def _close_account(self) -> None:

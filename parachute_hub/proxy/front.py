@@ -28,13 +28,15 @@ from parachute_hub.proxy.module_cookies import CookieLedger
 from parachute_hub.proxy.plan import ModuleRequest, Plan, Planner
 from parachute_hub.proxy.pool import Pool
 from parachute_hub.proxy.routes import ErrorResponse, Mount, Table, ToSite
+from parachute_hub.proxy.shares import Share, Shares
 from parachute_hub.proxy.site_channel import SiteChannel
 from parachute_hub.proxy.stalls import Stalls
-from parachute_hub.proxy.tunnel import Slot, Slots
 from parachute_hub.proxy.upstream import Buffered
 from parachute_hub.system.timers import FailureLog, every
 
 _TICK = 1.0
+# Platforms restart a hub that does not answer it.
+_HEALTH = b"/health"
 
 
 class NoModules:
@@ -101,8 +103,9 @@ class Front(Factory):
             lambda: self._stalls.make_room(self.now),
         )
         self._cookies = CookieLedger()
-        self._waking = Slots(each=self.limits.waking_per_address, total=self.limits.waking)
-        self._slots = Slots(each=self.limits.websockets_per_address, total=self.limits.websockets)
+        self._waking = Shares(each=self.limits.waking_per_address, total=self.limits.waking)
+        self._websockets = Shares(each=self.limits.websockets_per_address, total=self.limits.websockets)
+        self._own_pages = Shares(each=self.limits.requests_per_address, total=self.limits.connections)
         self._ticking: LoopingCall | None = None
         self._failures = FailureLog()
         self._drained: Deferred[None] | None = None
@@ -115,7 +118,7 @@ class Front(Factory):
     @property
     def websockets(self) -> int:
         """Number of open or opening WebSockets."""
-        return self._slots.taken
+        return self._websockets.taken
 
     def under_way(self, port: int) -> int:
         """Number of open requests and WebSockets at a module's port."""
@@ -160,7 +163,10 @@ class Front(Factory):
             limit = self.limits.site_body_limit(request.target)
             if (request.length or 0) > limit:
                 return ErrorResponse(413, "too_large", f"Send at most {limit // 1024} KiB here.", close=True)
-            return SiteChannel(connection, request, caller, self._site, self).allow(limit)
+            share = self._own_pages.take(caller.address, always=request.target == _HEALTH)
+            if share is None:
+                return access_rules.TOO_MANY_REQUESTS
+            return SiteChannel(connection, request, caller, share, self._site, self).allow(limit)
         return decision
 
     def answered(self, connection: Connection, plan: Plan | None, status: int) -> None:
@@ -200,18 +206,23 @@ class Front(Factory):
             if refusal is not None:
                 return refusal
         view = backend.modules.view(mount.short)
+        asleep = view is None or view.open_port != mount.port
+        if view is None or (asleep and not view.wakes):
+            return pages.unavailable(mount.short, view, self.seconds())
+        pool = self._pool(mount.port)
+        share = (self._websockets if request.upgrade else pool.shares).take(passage.caller.address)
+        if share is None:
+            return access_rules.TOO_MANY_WEBSOCKETS if request.upgrade else pages.busy(mount.short)
         wait: Wait | None = None
-        if view is None or view.open_port != mount.port:
-            place = self._waking.take(passage.caller.address) if view is not None and view.wakes else None
+        if asleep:
+            place = self._waking.take(passage.caller.address)
             if place is None:
+                share.release()
                 return pages.unavailable(mount.short, view, self.seconds())
             wait = partial(self._wake, mount, place)
-        slot = self._slots.take(passage.caller.address) if request.upgrade else None
-        if request.upgrade and slot is None:
-            return access_rules.TOO_MANY_WEBSOCKETS
-        return Exchange(connection, passage, self._pool(mount.port), slot, self, self._cookies, wait)
+        return Exchange(connection, passage, pool, share, self, self._cookies, wait)
 
-    async def _wake(self, mount: Mount, place: Slot) -> ErrorResponse | None:
+    async def _wake(self, mount: Mount, place: Share) -> ErrorResponse | None:
         """Wait until the module answers. Returns what to tell the client if it does not."""
         modules = self.backend.modules
         try:
@@ -231,6 +242,7 @@ class Front(Factory):
                 port,
                 self._connector,
                 limit=limits.upstream_connections,
+                each=limits.requests_per_address,
                 head_bytes=limits.response_head_bytes,
                 connect_seconds=limits.connect_seconds,
                 buffered=self._buffered,

@@ -32,7 +32,9 @@ class Limits:
     # Requests that wait while a module wakes up.
     waking: int = 512
     waking_per_address: int = 64
+    # To one module; and what one network may have under way, to each module and to the hub's own pages.
     upstream_connections: int = 1024
+    requests_per_address: int = 256
     connect_seconds: float = 5.0
     # Below bun's idle timeout of 10 s, so that modules rarely close a connection that is about to be used.
     reuse_seconds: float = 4.0

@@ -7,6 +7,7 @@ from twisted.internet.protocol import ClientFactory
 from twisted.python.failure import Failure
 
 from parachute_hub.proxy.head import ResponseHead, parse_response
+from parachute_hub.proxy.shares import Shares
 from parachute_hub.proxy.transport import keep_little_unread
 from parachute_hub.proxy.upstream import Buffered, ResponseSink, Upstream
 
@@ -43,8 +44,8 @@ class _Connecting(ClientFactory):
 class Pool:
     """Keep-alive connections to one port, reused most recent first, so that the others can expire.
 
-    `now` is the front's clock in whole seconds, updated by `expire`. `open` counts all connections: in use, idle or
-    connecting.
+    `limit` bounds them all, `each` the requests of one network, which `shares` counts. `now` is the front's clock in
+    whole seconds, updated by `expire`. `open` counts all connections: in use, idle or connecting.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Pool:
         connector: IReactorTCP,
         *,
         limit: int,
+        each: int,
         head_bytes: int,
         connect_seconds: float,
         buffered: Buffered = lambda local, remote: None,
@@ -62,6 +64,7 @@ class Pool:
         self.now = 0.0
         self._connector = connector
         self._limit = limit
+        self.shares = Shares(each=each, total=limit)
         self._buffered = buffered
         self._connect_seconds = connect_seconds
         self._idle: list[Upstream] = []

@@ -20,6 +20,7 @@ from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.head import RequestHead
 from parachute_hub.proxy.headers import HOP_BY_HOP, is_claim
 from parachute_hub.proxy.routes import ErrorResponse
+from parachute_hub.proxy.shares import Share
 from parachute_hub.proxy.transport import UNSENT, unsent
 
 # `Server` would disclose Twisted and its version.
@@ -79,13 +80,20 @@ class SiteChannel:
     _received = 0
 
     def __init__(
-        self, connection: Connection, request: RequestHead, caller: ClientInfo, site: Site, recorder: Recorder
+        self,
+        connection: Connection,
+        request: RequestHead,
+        caller: ClientInfo,
+        share: Share,
+        site: Site,
+        recorder: Recorder,
     ) -> None:
         self.site = self.factory = site
         self.transport = connection.transport
         self._connection = connection
         self._request = request
         self.caller = caller
+        self._share = share
         self._recorder = recorder
         self._limit = 0
         self._began = recorder.seconds()
@@ -143,6 +151,7 @@ class SiteChannel:
         self._connection.answer(ErrorResponse(413, "too_large", text, close=True))
 
     def _close_account(self) -> None:
+        self._share.release()
         asked, address = RequestSummary.of(self._request), self.caller.address
         self._recorder.closed(RequestRecord(HUB, asked, address, self._began, self._status, self._sent, self._received))
 

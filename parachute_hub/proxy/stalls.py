@@ -1,22 +1,17 @@
 """Keeps the memory of clients that the hub waits for within a budget, by cutting off those that stalled."""
 
-from functools import lru_cache
-
 from twisted.logger import Logger
 
 from parachute_hub.proxy.backlog import Backlog, Holding
 from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.interfaces import ReadState
 from parachute_hub.proxy.limits import Limits
+from parachute_hub.proxy.shares import EVERYBODY, network
 from parachute_hub.proxy.transport import progress, unsent
 from parachute_hub.system.heap import give_back
-from parachute_hub.system.networks import network_of
 
 # Objects of the hub and of the kernel for one client.
 _CLIENT = 8 * 1024
-# Where a tunnel or a proxy on this machine connects from.
-_EVERYBODY = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
-_network = lru_cache(4096)(network_of)
 # Bytes: less than that is not worth returning.
 _CROWD = 4 * 1024 * 1024
 _RESPONDING = (ReadState.RESPONSE, ReadState.TUNNEL)
@@ -47,7 +42,7 @@ class Stalls:
         """The hub waits for this client."""
         size = _size(connection, exactly=False)
         patient = connection.state is ReadState.TUNNEL
-        self._backlog.add(connection, _network(connection.address), Holding(size, 0, patient), now)
+        self._backlog.add(connection, network(connection.address), Holding(size, 0, patient), now)
         self._keep_budget(connection.address, now)
 
     def moving(self, connection: Connection) -> None:
@@ -86,8 +81,8 @@ class Stalls:
         return False
 
     def _keep_budget(self, address: str, now: float) -> None:
-        network, shared = _network(address), address in _EVERYBODY
-        while (victim := self._backlog.excess(network, now, shared=shared)) is not None:
+        place, shared = network(address), address in EVERYBODY
+        while (victim := self._backlog.excess(place, now, shared=shared)) is not None:
             self._end(victim, now)
 
     def _end(self, victim: Connection, now: float) -> None:

@@ -1,58 +1,16 @@
 """WebSocket tunnels: after the handshake, bytes pass both ways until one side closes (RFC 6455)."""
 
-from collections import Counter
-
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from parachute_hub.proxy.connection import Connection
+from parachute_hub.proxy.shares import Share
 from parachute_hub.proxy.upstream import Upstream
 
 GOING_AWAY = 1001
 SERVICE_RESTART = 1012
+TRY_AGAIN_LATER = 1013
 _CLOSE = 0x8
-
-
-class Slots:
-    """Counts open WebSockets, in total and per client address."""
-
-    def __init__(self, *, each: int, total: int) -> None:
-        self._each = each
-        self._total = total
-        self._by_address: Counter[str] = Counter()
-
-    @property
-    def taken(self) -> int:
-        """Number of open WebSockets."""
-        return self._by_address.total()
-
-    def take(self, address: str) -> "Slot | None":
-        """Reserve a slot; None if the address or the hub is at its limit."""
-        if self._by_address[address] >= self._each or self.taken >= self._total:
-            return None
-        self._by_address[address] += 1
-        return Slot(self, address)
-
-    def give_back(self, address: str) -> None:
-        """Release a slot. Called by Slot, once."""
-        self._by_address[address] -= 1
-        if not self._by_address[address]:
-            del self._by_address[address]
-
-
-class Slot:
-    """The right to one WebSocket."""
-
-    def __init__(self, slots: Slots, address: str) -> None:
-        self._slots = slots
-        self._address = address
-        self._held = True
-
-    def release(self) -> None:
-        """Release the slot. Idempotent."""
-        if self._held:
-            self._held = False
-            self._slots.give_back(self._address)
 
 
 class Frames:
@@ -106,10 +64,10 @@ def close_frame(code: int) -> bytes:
 class Tunnel:
     """Two joined connections. It is the producer of the module's bytes for the client's transport."""
 
-    def __init__(self, connection: Connection, upstream: Upstream, slot: Slot) -> None:
+    def __init__(self, connection: Connection, upstream: Upstream, share: Share) -> None:
         self._connection = connection
         self._upstream = upstream
-        self._slot = slot
+        self._share = share
         self._frames = Frames()
         self._open = True
 
@@ -121,6 +79,7 @@ class Tunnel:
         if rest:
             self.from_module(rest)
         self._connection.become_tunnel(self, self._upstream.put)
+        self._share.end = lambda: self.end(TRY_AGAIN_LATER)
 
     def from_module(self, data: bytes) -> None:
         self._frames.feed(data)
@@ -155,7 +114,7 @@ class Tunnel:
 
     def _release(self) -> None:
         self._open = False
-        self._slot.release()
+        self._share.release()
         self._connection.transport.unregisterProducer()
         self._upstream.transport.unregisterProducer()
 

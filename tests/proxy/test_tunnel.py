@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.routes import Mount
-from parachute_hub.proxy.tunnel import Frames, Slots, close_frame
+from parachute_hub.proxy.tunnel import TRY_AGAIN_LATER, Frames, close_frame
 from tests.proxy.few import few
 from tests.support.sockets import HOST, FakeSocket, Rig, get, ok
 
@@ -143,10 +143,20 @@ class TunnelTests(SynchronousTestCase):
         self.opened("10.0.0.1")
         self.assertIn(b"too_many_connections", self.rig.ask(handshake(), "10.0.0.1").take())
         self.opened("10.0.0.2")
-        self.assertIn(b" 429 ", self.rig.ask(handshake(), "10.0.0.3").take())
         first.hang_up()
         self.assertEqual(self.rig.front.websockets, 2)
         self.opened("10.0.0.3")
+        self.assertIn(b" 429 ", self.rig.ask(handshake(), "10.0.0.3").take())
+
+    def test_a_newcomer_gets_the_place_of_whoever_has_most(self) -> None:
+        first, module = self.opened("10.0.0.1")
+        second, _ = self.opened("10.0.0.1")
+        self.opened("10.0.0.2")
+        self.opened("10.0.0.3")
+        self.assertEqual(first.take(), close_frame(TRY_AGAIN_LATER))
+        self.assertEqual((module.connected, second.connected, self.rig.front.websockets), (False, True, 3))
+        self.assertIn(b" 429 ", self.rig.ask(handshake(), "10.0.0.4").take())
+        self.assertTrue(second.connected)
 
     def test_every_way_out_gives_the_slot_back(self) -> None:
         for round_trip in range(300):
@@ -161,17 +171,6 @@ class TunnelTests(SynchronousTestCase):
         self.rig.modules.refuse = True
         self.rig.ask(handshake())
         self.assertEqual(self.rig.front.websockets, 0)
-
-
-class SlotsTests(SynchronousTestCase):
-    def test_a_slot_is_given_back_once(self) -> None:
-        slots = Slots(each=2, total=2)
-        one, two = slots.take("a"), slots.take("a")
-        assert one is not None and two is not None
-        self.assertIsNone(slots.take("a"))
-        one.release()
-        one.release()
-        self.assertEqual(slots.taken, 1)
 
 
 class FramesTests(SynchronousTestCase):

@@ -1,0 +1,77 @@
+"""Shares of what all clients use together: WebSockets, requests to a module, requests to the hub's own pages."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from parachute_hub.system.networks import network_of
+
+# Where a tunnel or a proxy on this machine connects from.
+EVERYBODY = frozenset(("127.0.0.1", "::1", "::ffff:127.0.0.1"))
+network = lru_cache(4096)(network_of)
+
+
+class Shares:
+    """Counts what is in use, in `total` and by network, which may use `each`.
+
+    This machine's own address has no share, because it stands for everyone behind a local proxy. When all is in use, a
+    network gets a place from the one that uses most, if that one still has at least as much afterwards.
+    """
+
+    def __init__(self, *, each: int, total: int) -> None:
+        self._each = each
+        self._total = total
+        self._by_network: dict[str, dict[Share, None]] = {}
+        self.taken = 0
+
+    def take(self, address: str, *, always: bool = False) -> "Share | None":
+        """Use one; None if the client's network or the hub is at its limit, unless it is `always` granted."""
+        place = network(address)
+        mine = self._by_network.get(place)
+        used = len(mine) if mine is not None else 0
+        if not always:
+            if used >= self._each and address not in EVERYBODY:
+                return None
+            if self.taken >= self._total and not self._make_room(used):
+                return None
+        share = Share(self, place)
+        self._by_network.setdefault(place, {})[share] = None
+        self.taken += 1
+        return share
+
+    def _make_room(self, used: int) -> bool:
+        """End the oldest of the network that uses most."""
+        most = max(self._by_network.values(), key=len)
+        if len(most) <= used + 1:
+            return False
+        victim = next((share for share in most if share.end is not None), None)
+        if victim is None or victim.end is None:
+            return False
+        victim.end()
+        return self.taken < self._total
+
+    def give_back(self, share: "Share") -> None:
+        """Called by Share, once."""
+        mine = self._by_network[share.place]
+        del mine[share]
+        if not mine:
+            del self._by_network[share.place]
+        self.taken -= 1
+
+
+class Share:
+    """The right to use one. `end` closes what it is used for, where that may be asked of a client."""
+
+    __slots__ = ("_held", "_shares", "end", "place")
+
+    def __init__(self, shares: Shares, place: str) -> None:
+        self._shares = shares
+        self._held = True
+        self.place = place
+        self.end: Callable[[], None] | None = None
+
+    def release(self) -> None:
+        """Give it back. Idempotent."""
+        if self._held:
+            self._held = False
+            self.end = None
+            self._shares.give_back(self)
