@@ -126,9 +126,10 @@ class BackupsApi:
 
     @app.route("/api/backups/places/<place_id>/verify", methods=["POST"])
     async def verify(self, request: IRequest, place_id: str) -> bytes:
-        """`{name}`: read and verify this backup."""
+        """`{name}`: read and verify this backup. With `whole` true, unpack it into scratch space, if there is room."""
         self._who.need(request, ADMIN)
-        job = self._backups.verify(place_id, str(read_json(request).get("name", "")))
+        body = read_json(request)
+        job = self._backups.verify(place_id, str(body.get("name", "")), whole=body.get("whole") is True)
         job = await self._backups.jobs.recorded(job)
         return as_json(request, {"operation_id": job.id, "operation": job.to_json()}, status=202)
 

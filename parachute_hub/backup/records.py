@@ -39,7 +39,7 @@ class SecretBox(Protocol):
 class BackupPlace:
     """A destination. `kind` is `folder` (with `path`) or `s3`; `secret` is encrypted, in hexadecimal.
 
-    `private`: the owner confirmed an address in a private network.
+    `private`: the owner confirmed an address in a private network. `unpacked_at`: a backup was restored for practice.
     """
 
     id: str = field(validator=_TEXT)
@@ -56,16 +56,18 @@ class BackupPlace:
     private: bool = field(default=False, validator=instance_of(bool))
     tried_at: float | None = field(default=None, validator=_TIME)
     failures: int = field(default=0, validator=[instance_of(int), ge(0)])
+    unpacked_at: float | None = field(default=None, validator=_TIME)
     error: str | None = field(default=None, validator=optional(_TEXT))
     error_kind: str | None = field(default=None, validator=optional(_TEXT))
 
     def to_json(self) -> dict[str, Any]:
         """The API representation, without the secret."""
-        hidden = {"secret", "tried_at", "added_at", "error_kind"}
+        hidden = {"secret", "tried_at", "added_at", "unpacked_at", "error_kind"}
         return {
             **{key: value for key, value in asdict(self).items() if key not in hidden},
             "addedAt": self.added_at,
             "triedAt": self.tried_at,
+            "unpackedAt": self.unpacked_at,
             "errorKind": self.error_kind,
         }
 
@@ -179,22 +181,26 @@ class BackupState:
         found = [one for one in self.copies if one.place == place_id]
         return sorted(found, key=lambda one: one.made_at, reverse=True)
 
+    def newest_verified(self, place_id: str) -> BackupCopy | None:
+        """The newest backup at this destination that was verified."""
+        return next((one for one in self.copies_at(place_id) if one.verified_at is not None), None)
+
     def history(self, place: BackupPlace) -> History:
         """The input of the schedule."""
-        copies = self.copies_at(place.id)
-        checked = [one.verified_at for one in copies if one.verified_at is not None]
+        newest = self.newest_verified(place.id)
         return History(
             since=place.added_at,
-            made_at=next((one.made_at for one in copies if one.verified_at is not None), None),
-            verified_at=max(checked, default=None),
+            made_at=None if newest is None else newest.made_at,
+            unpacked_at=place.unpacked_at,
             tried_at=place.tried_at,
             failures=place.failures,
         )
 
     def with_place(self, place: BackupPlace) -> Self:
-        """Add or replace a destination."""
-        others = tuple(one for one in self.places if one.id != place.id)
-        return evolve(self, places=(*others, place))
+        """Add a destination, or replace one where it stands: commands know it by its number."""
+        if self.place(place.id) is None:
+            return evolve(self, places=(*self.places, place))
+        return evolve(self, places=tuple(place if one.id == place.id else one for one in self.places))
 
     def without_place(self, place_id: str) -> Self:
         """Remove a destination and its backup records."""

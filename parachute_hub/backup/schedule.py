@@ -4,7 +4,7 @@ from attrs import frozen
 
 DAY = 86400.0
 HOUR = 3600.0
-VERIFY_EVERY = 7 * DAY
+UNPACK_EVERY = 7 * DAY
 OVERDUE_AFTER = 3 * DAY
 _PAUSES = (15 * 60.0, HOUR, 4 * HOUR)
 """How long to wait after the first, second and each later failure in a row."""
@@ -14,12 +14,12 @@ _PAUSES = (15 * 60.0, HOUR, 4 * HOUR)
 class History:
     """The history of one destination, which was added at `since`. `failures` counts consecutive failures.
 
-    `made_at` is of the newest backup that was verified, `verified_at` the time of the latest verification.
+    `made_at` is of the newest backup that was verified; `unpacked_at` is when one was last restored for practice.
     """
 
     since: float = 0.0
     made_at: float | None = None
-    verified_at: float | None = None
+    unpacked_at: float | None = None
     tried_at: float | None = None
     failures: int = 0
 
@@ -42,16 +42,18 @@ def backup_due(history: History, hour: int, now: float) -> bool:
     return _may_try(history, now)
 
 
-def verification_due(history: History, now: float) -> bool:
-    """True if the newest backup should be verified again.
+def unpacking_due(history: History, now: float) -> bool:
+    """True if the newest backup should be restored for practice: a week after the last time, however often it was
+    read since.
 
-    >>> verification_due(History(verified_at=0.0), VERIFY_EVERY), verification_due(History(verified_at=1.0), DAY)
+    >>> unpacking_due(History(made_at=0.0), UNPACK_EVERY), unpacking_due(History(made_at=0.0, unpacked_at=DAY), 7 * DAY)
     (True, False)
-    >>> verification_due(History(), DAY)
+    >>> unpacking_due(History(), 30 * DAY)
     False
     """
-    checked = history.verified_at
-    return checked is not None and now - checked >= VERIFY_EVERY and _may_try(history, now)
+    if history.made_at is None or now - max(history.since, history.unpacked_at or 0.0) < UNPACK_EVERY:
+        return False
+    return _may_try(history, now)
 
 
 def overdue(history: History, since: float, now: float) -> bool:
@@ -61,7 +63,7 @@ def overdue(history: History, since: float, now: float) -> bool:
 
     >>> overdue(History(), 0.0, DAY), overdue(History(), 0.0, 4 * DAY)
     (False, True)
-    >>> overdue(History(made_at=DAY, verified_at=4 * DAY), 0.0, 5 * DAY)
+    >>> overdue(History(made_at=DAY, unpacked_at=4 * DAY), 0.0, 5 * DAY)
     True
     """
     return now - max(since, history.made_at or 0.0) > OVERDUE_AFTER

@@ -13,7 +13,7 @@ from parachute_hub.backup.ledger import Ledger
 from parachute_hub.backup.places import Places
 from parachute_hub.backup.records import BackupCopy, BackupPlace, BackupState, RecoveryKey, SecretBox
 from parachute_hub.backup.retention import Kept, to_prune
-from parachute_hub.backup.schedule import DAY, backup_due, overdue, verification_due
+from parachute_hub.backup.schedule import DAY, backup_due, overdue, unpacking_due
 from parachute_hub.backup.worker_process import Sink, Workers, WorkFailed
 from parachute_hub.jobs.model import Job
 from parachute_hub.jobs.runner import JobFailed, Jobs, Work
@@ -147,7 +147,7 @@ class Backups:
     def verify(self, place_id: str, name: str, *, whole: bool = False) -> Job:
         """Read one backup again, and check it; unpack the `whole` of it, if there is room. Raises Refused."""
         copy = self._copy(place_id, name)
-        params = {"place": place_id, "name": name}
+        params = {"place": place_id, "name": name, "whole": whole}
         return self.jobs.start("verify", SHORT, params, lambda work: self._verify(work, copy, whole))
 
     def download(self, sink: Sink, on_report: Callable[[Mapping[str, Any]], None]) -> tuple[str, Any]:
@@ -166,8 +166,9 @@ class Backups:
             if self.state.daily and backup_due(history, self.state.hour, now):
                 self.back_up(place.id)
                 return
-            if verification_due(history, now):
-                self.verify(place.id, self.state.copies_at(place.id)[0].name, whole=True)
+            newest = self.state.newest_verified(place.id)
+            if newest is not None and unpacking_due(history, now):
+                self.verify(place.id, newest.name, whole=True)
                 return
 
     def _copy(self, place_id: str, name: str) -> BackupCopy:
@@ -199,9 +200,7 @@ class Backups:
         }
 
     async def _back_up(self, work: Work, place_id: str) -> None:
-        place = self.places.get(place_id)
-        tried = evolve(place, tried_at=self.now(), failures=place.failures + 1)
-        await self.ledger.change(lambda state: state.with_place(tried))
+        place = await self._try(place_id)
         try:
             copy = await self._stored(work, place)
             await self._checked_at_once(work, copy)
@@ -212,18 +211,38 @@ class Backups:
         await self._prune(work, place_id)
 
     async def _verify(self, work: Work, copy: BackupCopy, whole: bool) -> None:
+        """Nobody watches the weekly one, so how it ended is noted."""
+        if whole:
+            await self._try(copy.place)
         try:
             await self._checked(work, copy, whole=whole)
         except (WorkFailed, Refused) as error:
+            if whole:
+                await self._settle(copy.place, (_kind(error), str(error)))
             raise _ended_by(error) from None
+        if whole:
+            await self._settle(copy.place, None, unpacked_at=self.now())
 
-    async def _settle(self, place_id: str, error: tuple[str, str] | None) -> None:
+    async def _try(self, place_id: str) -> BackupPlace:
+        """Count a failure until it has ended well: a kill is one, too."""
+        place = self.places.get(place_id)
+        tried = evolve(place, tried_at=self.now(), failures=place.failures + 1)
+        await self.ledger.change(lambda state: state.with_place(tried))
+        return tried
+
+    async def _settle(self, place_id: str, error: tuple[str, str] | None, *, unpacked_at: float | None = None) -> None:
         """Note how the last try ended."""
         place = self.state.place(place_id)
         if place is None:
             return
         kind, text = error or (None, None)
-        ended = evolve(place, failures=place.failures if error else 0, error=text, error_kind=kind)
+        ended = evolve(
+            place,
+            failures=place.failures if error else 0,
+            error=text,
+            error_kind=kind,
+            unpacked_at=unpacked_at or place.unpacked_at,
+        )
         await self.ledger.change(lambda state: state.with_place(ended))
 
     async def _stored(self, work: Work, place: BackupPlace) -> BackupCopy:

@@ -47,8 +47,12 @@ class RecordsTests(SynchronousTestCase):
     def test_history_counts_only_verified_backups(self) -> None:
         self.assertIsNone(STATE.history(PLACE).made_at)
         checked = STATE.with_copy(evolve(COPY, verified_at=3.0))
-        self.assertEqual((checked.history(PLACE).made_at, checked.history(PLACE).verified_at), (2.0, 3.0))
+        self.assertEqual(checked.history(PLACE).made_at, 2.0)
         self.assertEqual(len(checked.copies), 1)
+
+    def test_a_destination_keeps_its_number(self) -> None:
+        state = STATE.with_place(evolve(PLACE, id="q")).with_place(evolve(PLACE, failures=1))
+        self.assertEqual([(one.id, one.failures) for one in state.places], [("p", 1), ("q", 0)])
 
     def test_forgetting_a_destination_forgets_its_backups(self) -> None:
         state = STATE.without_place("p")

@@ -11,7 +11,7 @@ from parachute_hub.accounts.encryption import Sealer
 from parachute_hub.backup.ledger import Ledger
 from parachute_hub.backup.places import Places
 from parachute_hub.backup.records import BackupPlace, BackupsFile
-from parachute_hub.backup.schedule import DAY, HOUR, OVERDUE_AFTER, VERIFY_EVERY
+from parachute_hub.backup.schedule import DAY, HOUR, OVERDUE_AFTER, UNPACK_EVERY
 from parachute_hub.backup.service import SHORT, Backups, HubFacts
 from parachute_hub.backup.worker_process import WorkFailed
 from parachute_hub.jobs.runner import Jobs
@@ -296,13 +296,33 @@ class WorkTests(BackupCase):
         self.time += DAY
         self.assertEqual(self.tick(), ["backup", "verify"])
         self.wait(self.backups.choose(hour=3, daily=False, programs=False))
-        self.time += VERIFY_EVERY
-        self.assertEqual(self.tick(), ["verify"])
-        self.assertTrue(self.workers.jobs[-1]["whole"], "weekly it is restored into scratch space")
         self.time += OVERDUE_AFTER + 1
         [(key, text)] = self.backups.problems()
         self.assertEqual(key, "backup-overdue-p")
-        self.assertIn("is 10 days old. Make one now", text)
+        self.assertIn("is 3 days old. Make one now", text)
+
+    def test_each_week_one_is_restored_for_practice_although_each_day_one_is_read(self) -> None:
+        practised = []
+        for day in range(22):
+            for _ in range(3):
+                if self.tick() == ["verify"]:
+                    self.assertTrue(self.workers.jobs[-1]["whole"])
+                    practised.append(day)
+            self.time += DAY
+        self.assertEqual(practised, [7, 14, 21])
+
+    def test_a_restore_for_practice_that_fails_needs_the_owner_and_is_tried_again_later(self) -> None:
+        self.backups.back_up("p")
+        self.wait(self.backups.choose(hour=3, daily=False, programs=False))
+        self.time += UNPACK_EVERY
+        self.workers.failing["verify"] = WorkFailed("slow_down", "The service did not work.")
+        self.assertEqual(self.tick(), ["verify"])
+        self.assertEqual(self.tick(), [], "not every minute")
+        self.assertIn("The service did not work.", self.backups.problems()[0][1])
+        self.time += HOUR
+        del self.workers.failing["verify"]
+        self.assertEqual([self.tick(), self.tick()], [["verify"], []])
+        self.assertEqual(self.backups.state.places[0].failures, 0)
 
     def test_checking_an_old_backup_again_does_not_make_it_recent(self) -> None:
         self.backups.back_up("p")
