@@ -37,8 +37,12 @@ def add_words(words: "_SubParsersAction[ArgumentParser]", everywhere: Callable[[
     now.add_argument("destination", nargs="?", help="its number or id; all of them by default")
     verify_word = word("verify", verify, "Read a backup again and check every file in it.")
     verify_word.add_argument("name", nargs="?", help="the backup's name; the newest by default")
+    verify_word.add_argument("--whole", action="store_true", help="unpack it completely, too, if there is room")
     sheet_word = word("sheet", sheet, "Make the recovery sheet: the key without which no backup can be read.")
-    sheet_word.add_argument("--new", action="store_true", help="make a new key although there is one")
+    instead = sheet_word.add_mutually_exclusive_group()
+    instead.add_argument("--new", action="store_true", help="make a new key although there is one")
+    instead.add_argument("--confirm", metavar="XXXX", help="you have the sheet: the last four characters of its key")
+    instead.add_argument("--only", action="store_true", help="delete the key on the hub: it is on the sheet only")
     destination = word("destination", destinations, "Add, test or remove a destination.")
     destination.add_argument("what", choices=("add-folder", "add-s3", "test", "remove"))
     destination.add_argument("target", help="the folder, the bucket, or the number or id of a destination")
@@ -103,7 +107,8 @@ def verify(arguments: Namespace) -> int:
         raise CommandError("There is no such backup. See: parachute backup list")
     place, copy = max(copies, key=lambda pair: float(pair[1]["madeAt"]))
     progress = _progress(arguments)
-    job = run_job(client, f"/api/backups/places/{place['id']}/verify", {"name": copy["name"]}, progress)
+    asked = {"name": copy["name"], "whole": arguments.whole}
+    job = run_job(client, f"/api/backups/places/{place['id']}/verify", asked, progress)
     show(arguments, job, f"{copy['name']} can be restored.")
     return 0
 
@@ -111,6 +116,14 @@ def verify(arguments: Namespace) -> int:
 def sheet(arguments: Namespace) -> int:
     """Make the key, print the sheet, and ask for four characters of it."""
     client = client_of(arguments)
+    if arguments.confirm:
+        state = client.call("POST", "/api/backups/key/confirm", {"characters": arguments.confirm})
+        show(arguments, state["key"], SET_UP)
+        return 0
+    if arguments.only:
+        state = client.call("DELETE", "/api/backups/key")
+        show(arguments, state["key"], "The key is on the sheet only. The hub checks that backups arrived unchanged.")
+        return 0
     if client.call("GET", "/api/backups")["key"] and not arguments.new:
         raise CommandError("There is a recovery sheet already. Make another one with --new; keep the old one as well.")
     identity = client.call("POST", "/api/backups/key")["identity"]
@@ -119,7 +132,7 @@ def sheet(arguments: Namespace) -> int:
         return 0
     print(SHEET.format(identity=identity))
     if not sys.stdin.isatty():
-        print("Confirm it on the Backups page, or run this in a terminal.")
+        print("When you have it, confirm it: parachute backup sheet --confirm LAST-FOUR-CHARACTERS")
         return 0
     while True:
         typed = input("When you have it, type the last four characters of the key: ")
@@ -128,10 +141,11 @@ def sheet(arguments: Namespace) -> int:
         except HubRefused as error:
             print(error)
         else:
-            print("Backups are set up. Add a destination next: parachute backup destination add-folder /mnt/disk")
+            print(SET_UP)
             return 0
 
 
+SET_UP = "Backups are set up. Add a destination next: parachute backup destination add-folder /mnt/disk"
 SHEET = """Parachute recovery sheet
 
   {identity}
@@ -192,8 +206,10 @@ def download(arguments: Namespace) -> int:
         raise CommandError(f"{target} exists. Choose another name.")
     partial = target.with_name(f"{target.name}.partial")
     url = client.call("POST", "/api/backups/download", {})["url"]
+    progress, began = _progress(arguments), time.time()
     with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        written = client.save(url, file)
+        written = client.save(url, file, lambda done: progress.step("download", done, None, began))
+    progress.leave()
     partial.rename(target)
     show(arguments, {"file": str(target), "bytes": written}, f"{target} holds the backup, {size(written)}.")
     return 0
@@ -204,6 +220,8 @@ def restore(arguments: Namespace) -> int:
     client = client_of(arguments)
     if (arguments.file is None) == (arguments.source is None):
         raise CommandError("Name a backup file, or a destination with --from.", code=2)
+    if arguments.json and not arguments.yes:
+        raise CommandError("With --json nothing is asked, so say --yes as well.", code=2)
     part = _part(arguments)
     told: dict[str, Any] = {"identity": _key(arguments.key_file), "part": part}
     if arguments.source is not None:
@@ -217,8 +235,8 @@ def restore(arguments: Namespace) -> int:
     path, ticket = f"{_RESTORE}/{begun['id']}", str(begun["ticket"])
     try:
         if arguments.file is not None:
-            _send(client, path, ticket, arguments.file, int(begun["chunk"]), quiet=arguments.json)
-        state = _read(client, path, ticket)
+            _send(client, path, ticket, arguments.file, int(begun["chunk"]), _progress(arguments))
+        state = _read(client, path, ticket, _progress(arguments))
         _agree(arguments, whole_plan(state) if part is None else part_plan(state, part))
         if part is not None:
             run_job(client, f"{path}/apply", {"part": part}, _progress(arguments), bearer=ticket)
@@ -235,27 +253,33 @@ def restore(arguments: Namespace) -> int:
     return 0
 
 
-def _send(client: HubClient, path: str, ticket: str, file: Path, chunk: int, *, quiet: bool) -> None:
+def _send(client: HubClient, path: str, ticket: str, file: Path, chunk: int, progress: ProgressPrinter) -> None:
+    began = time.time()
     with file.open("rb") as opened:
         total, sent = os.fstat(opened.fileno()).st_size, 0
         while part := opened.read(chunk):
             client.call("PUT", f"{path}/parts/{sent}", part, bearer=ticket)
             sent += len(part)
-            if not quiet and sys.stderr.isatty():
-                print(f"\r{size(sent)} of {size(total)}", end="", file=sys.stderr)
-    if not quiet and sys.stderr.isatty():
-        print(file=sys.stderr)
+            progress.step("send", sent, total, began)
+    progress.leave()
     client.call("POST", f"{path}/end", {}, bearer=ticket)
 
 
-def _read(client: HubClient, path: str, ticket: str) -> dict[str, Any]:
-    while True:
-        state = client.call("GET", path, bearer=ticket)
-        if state["phase"] == "failed":
-            raise CommandError(str(state["error"]))
-        if state["phase"] == "ready":
-            return state
-        time.sleep(0.3)
+def _read(client: HubClient, path: str, ticket: str, progress: ProgressPrinter) -> dict[str, Any]:
+    """Wait until the archive was read to its end."""
+    began = time.time()
+    try:
+        while True:
+            state = client.call("GET", path, bearer=ticket)
+            if state["phase"] == "failed":
+                raise CommandError(str(state["error"]))
+            if state["phase"] == "ready":
+                return state
+            far = state["progress"]
+            progress.step("check", far.get("bytes", 0), far.get("of"), began)
+            time.sleep(0.3)
+    finally:
+        progress.leave()
 
 
 def _agree(arguments: Namespace, plan: str) -> None:

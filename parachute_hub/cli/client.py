@@ -3,7 +3,7 @@
 import http.client
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -110,8 +110,11 @@ class HubClient:
             raise HubRefused(response.status, value if isinstance(value, dict) else {})
         return value if isinstance(value, dict) else {"value": value}
 
-    def save(self, path: str, file: BinaryIO) -> int:
-        """Write a response of any length to `file`; returns its size. Raises CommandError if it was cut short."""
+    def save(self, path: str, file: BinaryIO, told: Callable[[int], None] = lambda written: None) -> int:
+        """Write a response of any length to `file`; returns its size. Raises CommandError if it was cut short.
+
+        `told` is called with the bytes written so far.
+        """
         connection, response = self._ask("GET", path, None, endless=True)
         try:
             if response.status >= 400:
@@ -119,6 +122,7 @@ class HubClient:
             written = 0
             while chunk := response.read(_CHUNK):
                 written += file.write(chunk)
+                told(written)
             return written
         except (OSError, http.client.HTTPException) as error:
             raise CommandError("The hub stopped in the middle. What was written is not complete.") from error

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from attrs import define, field
@@ -47,6 +47,11 @@ class ProgressPrinter:
         if text:
             self.out.write(text)
             self.out.flush()
+
+    def step(self, name: str, done: int, total: int | None, began: float) -> None:
+        """Show one step that no job has, begun at a time in epoch seconds."""
+        started = datetime.fromtimestamp(began, UTC).isoformat()
+        self.show({"steps": [{"name": name, "state": "running", "bytes": done, "total": total, "startedAt": started}]})
 
     def leave(self) -> None:
         """Clear the live line."""

@@ -97,7 +97,8 @@ class BackupTests(SynchronousTestCase):
 
     def test_by_the_command_alone_and_onto_another_hub(self) -> None:
         identity = json.loads(self.run_command(self.hub, "sheet", "--json"))["identity"]
-        self.call("POST", "/api/backups/key/confirm", {"characters": identity[-4:]})
+        confirmed = json.loads(self.run_command(self.hub, "sheet", "--confirm", identity[-4:], "--json"))
+        self.assertTrue(confirmed["kept"] and confirmed["confirmedAt"])
         self.run_command(self.hub, "destination", "add-folder", str(self.disk))
         self.assertIn("made and checked", self.run_command(self.hub, "now"))
         self.assertIn("can be restored", self.run_command(self.hub, "verify"))
@@ -106,14 +107,24 @@ class BackupTests(SynchronousTestCase):
         file, key = self.disk / "mine.age", self.disk / "key"
         self.run_command(self.hub, "download", str(file))
         key.write_text(f"{identity}\n")
+        asked = self.command(self.hub, "restore", str(file), "--key-file", str(key), "--json")
+        self.assertEqual((asked.returncode, asked.stdout), (2, ""), "nobody can be asked there")
         keys = fetch(f"{self.hub.url}/.well-known/jwks.json").json()
         other = HubProcess(home=self.hub.home.with_name("other")).start()
         self.addCleanup(other.end)
         self.assertIn("restored", self.run_command(other, "restore", str(file), "--key-file", str(key), "--yes"))
         self.assertEqual(fetch(f"{other.url}/.well-known/jwks.json").json(), keys)
+        left = json.loads(self.run_command(self.hub, "sheet", "--only", "--json"))
+        self.assertFalse(left["kept"])
+        self.run_command(self.hub, "now")
+        [place] = json.loads(self.run_command(self.hub, "list", "--json"))["places"]
+        self.assertIsNone(place["backups"][0]["decryptedAt"], "it was only compared with what was sent")
 
     def run_command(self, one: HubProcess, *words: str) -> str:
-        command = [sys.executable, "-m", "parachute_hub.cli.main", "backup", *words, "--home", str(one.home)]
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        done = self.command(one, *words)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         return done.stdout
+
+    def command(self, one: HubProcess, *words: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "parachute_hub.cli.main", "backup", *words, "--home", str(one.home)]
+        return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)

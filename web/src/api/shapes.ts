@@ -357,6 +357,8 @@ export interface BackupPlace {
   bucket: string
   /** Why the last backup to it failed. */
   error: string | null
+  /** When a backup from it was last unpacked completely, to try it out. */
+  unpackedAt: number | null
   /** Newest first. */
   backups: BackupCopy[]
 }

@@ -206,6 +206,9 @@ function Place({ place, busy, reload }: { place: BackupPlace; busy: boolean; rel
           <ul class="list tight">{rows.slice(SHOWN)}</ul>
         </More>
       )}
+      {place.unpackedAt !== null && (
+        <p class="quiet">A backup was unpacked completely {ago(place.unpackedAt)}, to try it out.</p>
+      )}
       <div class="row">
         <Button act={test}>
           Test<span class="unseen"> {place.label}</span>

@@ -8,13 +8,15 @@ import { isOver } from "../state/modules"
 import { useResource } from "../state/resource"
 import { report } from "../ui/notices"
 import { Button, Card, Choice, Field, Head, Ready } from "../ui/parts"
-import { Progress } from "../ui/progress"
+import { FarAlong, Progress } from "../ui/progress"
 import { Plan } from "../ui/restoreplan"
 
 interface Far {
   text: string
   done: number
   of: number
+  /** In Unix milliseconds. */
+  began: number
 }
 
 interface Shown {
@@ -34,8 +36,10 @@ export function RestorePage() {
   const [under, setUnder] = useState<Restore | null>(null)
   const [shown, setShown] = useState<Shown | null>(null)
   const [operation, setOperation] = useState("")
-  const follow = (doing: "sending" | "checking", done: number, of: number) =>
-    setFar({ text: doing === "sending" ? "Sending the backup" : "Checking the backup", done, of })
+  const follow = (doing: "sending" | "checking", done: number, of: number) => {
+    const text = doing === "sending" ? "Sending the backup" : "Checking the backup"
+    setFar((before) => ({ text, done, of, began: before?.text === text ? before.began : Date.now() }))
+  }
   const over = () => {
     setFar(null)
     setUnder(null)
@@ -56,7 +60,7 @@ export function RestorePage() {
   }
   const apply = async (restore: Restore, mode: "move" | "copy") => {
     setUnder(null)
-    setFar({ text: "The hub restarts with the restored backup", done: 0, of: 0 })
+    setFar({ text: "The hub restarts with the restored backup", done: 0, of: 0, began: Date.now() })
     setShown(null)
     await restore.apply(mode)
     location.assign("/login?next=/admin")
@@ -177,18 +181,11 @@ function Ask({
   )
 }
 
-function Work({ far: { text, done, of }, cancel }: { far: Far; cancel: (() => Promise<void>) | null }) {
+function Work({ far: { text, done, of, began }, cancel }: { far: Far; cancel: (() => Promise<void>) | null }) {
   return (
     <Card>
       <p role="status">{text}…</p>
-      <div class="far-along">
-        <progress max={1} value={of ? Math.min(1, done / of) : undefined} aria-label={text} />
-        {of > 0 && (
-          <span class="quiet">
-            {bytes(done)} of {bytes(of)}
-          </span>
-        )}
-      </div>
+      <FarAlong done={done} of={of} began={began} label={text} />
       {cancel && (
         <div class="row">
           <Button act={cancel}>Cancel</Button>

@@ -87,14 +87,24 @@ const STEPS: Record<string, string> = { store: "Copy", verify: "Read back and ch
 function Far({ steps }: { steps: readonly Step[] }) {
   const step = steps.find(({ state, total }) => state === "running" && total !== null)
   if (!step?.total) return null
-  const done = Math.min(step.bytes ?? 0, step.total)
-  const passed = (Date.now() - (moment(step.startedAt) ?? Date.now())) / 1000
-  const left = done > 0 && passed > 3 ? (passed * (step.total - done)) / done : null
-  const text = `${bytes(done)} of ${bytes(step.total)}${left === null ? "" : `, about ${duration(left)} left`}`
+  const began = moment(step.startedAt) ?? Date.now()
+  return <FarAlong done={step.bytes ?? 0} of={step.total} began={began} label={STEPS[step.name] ?? capital(step.name)} />
+}
+
+/** How far something is, in bytes, and how long it will take. `began` is in Unix milliseconds; `of` is 0 if unknown. */
+export function FarAlong({ done, of, began, label }: { done: number; of: number; began: number; label: string }) {
+  const there = Math.min(done, of)
+  const passed = (Date.now() - began) / 1000
+  const left = there > 0 && passed > 3 ? `, about ${duration((passed * (of - there)) / there)} left` : ""
   return (
     <div class="far-along">
-      <progress max={step.total} value={done} aria-label={STEPS[step.name] ?? capital(step.name)} />
-      <span class="quiet">{text}</span>
+      <progress max={of || 1} value={of ? there : undefined} aria-label={label} />
+      {of > 0 && (
+        <span class="quiet">
+          {bytes(there)} of {bytes(of)}
+          {left}
+        </span>
+      )}
     </div>
   )
 }
