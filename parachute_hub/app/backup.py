@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -31,11 +32,14 @@ from parachute_hub.backup.worker_process import Workers, passed_on
 from parachute_hub.jobs.model import Job
 from parachute_hub.modules.operations.install import InstallRequest
 from parachute_hub.modules.operations.restore_part import ArrivedData, DataRestorer
+from parachute_hub.modules.packages import lockfile
 from parachute_hub.modules.packages.bun import wrapped
+from parachute_hub.modules.packages.lockfile import BadLock
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import MountedArea
 from parachute_hub.store.database import shipped_migrations
+from parachute_hub.system.atomic_files import read_bounded
 from parachute_hub.system.timers import every
 
 TICK_SECONDS = 60.0
@@ -89,7 +93,10 @@ class BackupRoom:
         entry = directory.vouched(short)
         if entry is not None and entry.source is not None:
             return InstallRequest(short=short, package=package, source=entry.source)
-        return InstallRequest(short=short, package=package, version=row.version if row else None)
+        told = (switch.restored(self._core.settings.home) or {}).get("backup", {}).get("modules", ())
+        known = {(one.get("short"), one.get("version")): one.get("integrity") for one in told}
+        version = row.version if row else None
+        return InstallRequest(short=short, package=package, version=version, integrity=known.get((short, version)))
 
     def parts(self, who: Authenticator, accounts: Accounts) -> list[MountedArea]:
         """The APIs."""
@@ -192,5 +199,15 @@ class _PartRestorer:
 
 def _module(engine: ModuleRuntime, short: str) -> ModuleInfo:
     directory = engine.modules.files.directory
-    row = directory.row(short)
-    return ModuleInfo(short=short, package=directory.package_of(short), version=row.version if row else None)
+    row, package = directory.row(short), directory.package_of(short)
+    integrity = _integrity(directory.store.lock(package), package) if package else None
+    return ModuleInfo(short=short, package=package, version=row.version if row else None, integrity=integrity)
+
+
+@lru_cache(maxsize=64)
+def _integrity(lock: Path, package: str) -> str | None:
+    """The lock of a version in the store never changes."""
+    try:
+        return lockfile.integrity(read_bounded(lock, lockfile.LIMIT), package)
+    except (OSError, BadLock):
+        return None

@@ -15,6 +15,7 @@ from parachute_hub.jobs.model import Job
 from parachute_hub.jobs.runner import Work
 from parachute_hub.modules.operations.health_gate import HealthGate
 from parachute_hub.modules.operations.install import InstallRequest
+from parachute_hub.modules.packages import lockfile
 from parachute_hub.modules.state.services_file import ServicesFile
 from parachute_hub.supervise.model import ModuleState, Status
 from tests.live.modules_rig import BROKEN, CLOCK, PORT, Rig, ask, module, run
@@ -99,6 +100,16 @@ class Install(TestCase):
         self.assertEqual(answer["env"]["PORT"], str(PORT))
         self.assertTrue((self.rig.home / "modules" / "node_modules" / "@toys" / "toy").is_symlink())
         self.assertTrue((self.rig.home / "modules" / "bin" / "toy-toy").is_symlink())
+
+    @run
+    async def test_a_restore_takes_the_package_that_the_backup_names(self) -> None:
+        self.rig.registry.publish(module())
+        refused = await self.install(evolve(TOY, integrity="sha512-another"))
+        self.assertEqual(refused.status, "failed")
+        self.assertIn("is not what the backup was made with", refused.error or "")
+        self.assertEqual((await self.install()).status, "succeeded")
+        lock = self.rig.files.directory.store.lock("@toys/toy")
+        self.assertRegex(lockfile.integrity(lock.read_bytes(), "@toys/toy") or "", "^sha512-")
 
     @run
     async def test_a_folder_runs_where_it_is_and_again_when_it_changes(self) -> None:

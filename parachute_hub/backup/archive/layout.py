@@ -37,11 +37,12 @@ class BadArchive(Exception):
 
 @frozen(kw_only=True)
 class ModuleInfo:
-    """A module in the header. `folder` is the code of a linked module, outside the home."""
+    """A module in the header. `integrity` is the hash of its package, if it came from a registry."""
 
     short: str = field(validator=matches_re(r"[a-z][a-z0-9-]{0,63}"))
     package: str | None = field(default=None, validator=optional(_TEXT))
     version: str | None = field(default=None, validator=optional(_TEXT))
+    integrity: str | None = field(default=None, validator=optional(_TEXT))
 
 
 @frozen(kw_only=True)

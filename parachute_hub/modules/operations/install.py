@@ -47,7 +47,7 @@ class InstallRequest:
     `version` is a version or tag; without one, the newest of `channel` is installed. `source` is a local tarball,
     `folder` a local module folder. `env` is stored for the module; `vault` names the first vault. `granted` are the
     permissions that the owner has agreed to, if they were asked for more than usual. `init` is whether the package may
-    run its `init.command`; None means that the owner was not asked.
+    run its `init.command`; None means that the owner was not asked. `integrity` is the hash that the package must have.
     """
 
     short: str
@@ -62,6 +62,7 @@ class InstallRequest:
     without_optional: bool = False
     granted: Permissions | None = None
     init: bool | None = None
+    integrity: str | None = None
 
     def params(self) -> dict[str, Any]:
         """What identifies the request. Environment values are left out because they may be secret."""
@@ -148,6 +149,7 @@ class Installer:
                 version=version,
                 source=request.source,
                 allow_new=request.allow_new,
+                integrity=request.integrity,
                 without_optional=request.without_optional or self.directory.records.get(request.short).without_optional,
             )
             arrival = await self.fetcher.fetch(work, order)

@@ -81,7 +81,7 @@ class FetchRequest:
     """What to fetch. `short` is a guess until the package is known; `source` is a local tarball.
 
     `without_optional` leaves out dependencies that may be missing. `allow_new` takes releases of packages outside the
-    catalog that are younger than MIN_AGE_SECONDS.
+    catalog that are younger than MIN_AGE_SECONDS. With `integrity`, only a package with that hash is taken.
     """
 
     short: str
@@ -90,6 +90,7 @@ class FetchRequest:
     source: Path | None = None
     allow_new: bool = False
     without_optional: bool = False
+    integrity: str | None = None
 
 
 @frozen(kw_only=True)
@@ -170,6 +171,9 @@ class Fetcher:
         work.step("verify")
         package = order.package or _only_dependency(incoming)
         locked = await self.in_thread(self._locked, order, incoming, package)
+        if locked is not None and order.integrity not in (None, locked.integrity):
+            text = f"{package} {locked.version} is not what the backup was made with. Nothing was installed."
+            raise JobFailed(text, {"error_type": "integrity"})
         checking = Deferred.fromCoroutine(self._signed(work, package, locked))
         try:
             arrival: FetchedModule = await work.whole(self.in_thread(self._verify, order, incoming, package))

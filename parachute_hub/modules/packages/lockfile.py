@@ -65,6 +65,15 @@ def check(content: bytes, package: str, origins: Iterable[str], *, local: bool =
     return found
 
 
+def integrity(content: bytes, package: str) -> str | None:
+    """The hash of a package of the registry; None for another one. Raises BadLock."""
+    entry = _packages(content).get(package)
+    if entry is None:
+        return None
+    spec, found = _texts(entry, package)
+    return None if _of_registry(spec[1:].partition("@")[2], entry, found) is None else found
+
+
 def tree(content: bytes, system: str, processor: str) -> dict[str, TreeNode]:
     """The packages by place, without those for other machines: `system` as in `linux`, `processor` as in `x64`.
 

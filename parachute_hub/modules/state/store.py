@@ -126,6 +126,10 @@ class Store:
         """The path of the active version's link."""
         return self.root / "node_modules" / package
 
+    def lock(self, package: str) -> Path:
+        """Where bun wrote down what the active version consists of; nothing is there for a folder outside the store."""
+        return self.link(package).resolve().parents[package.count("/") + 1] / "bun.lock"
+
     def folder(self, short: str, package: str, name: str) -> Path:
         """The package's path in one folder of the store, or where the older hub's bun put it."""
         if name.endswith(OLDER):

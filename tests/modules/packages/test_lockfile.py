@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.modules.packages.lockfile import BadLock, LockedPackage, check
+from parachute_hub.modules.packages.lockfile import BadLock, LockedPackage, check, integrity
 
 HASH = "sha512-4QKeQC+v8yMuvmrk6BijAVIVPvFT4qLxthhfUhzQAlaSeIK6Q1XCM9NmWmlylg11ExkVVSgpqrUdUayiEe40hw=="
 TOY: list[Any] = ["@toys/toy@1.0.0", "", {}, HASH]
@@ -26,6 +26,11 @@ class Lockfiles(SynchronousTestCase):
     def test_what_the_registry_says_of_it(self) -> None:
         content = lock(left=["left@1.2.3", "", {"dependencies": {"right": "1, ]"}}, HASH])
         self.assertEqual(check(content, "@toys/toy", ()), LockedPackage("1.0.0", HASH, ""))
+
+    def test_the_hash_of_one_package(self) -> None:
+        content = lock(local=["local@toy.tgz", {}, HASH], folder=["folder@link:../x", {}])
+        found = [integrity(content, package) for package in ("@toys/toy", "local", "folder", "nobody")]
+        self.assertEqual(found, [HASH, None, None, None])
 
     def test_what_comes_from_where_it_may_not(self) -> None:
         for case, entry, words in (
