@@ -30,6 +30,7 @@ from parachute_hub.backup.archive.sources import LEFT_OUT, PROGRAMS
 from parachute_hub.store.sqlite_files import check_database
 from parachute_hub.system.atomic_files import private_folder
 
+_GROWTH = 64 * 1024 * 1024
 _CHUNK = 256 * 1024
 _MAGIC = b"SQLite format 3\0"
 
@@ -148,7 +149,8 @@ def _may_hold(path: str) -> bool:
 
 @define
 class ArchiveReader:
-    """Reads one archive. `most` limits the unpacked bytes. `told` receives the path and the bytes so far.
+    """Reads one archive. `most` limits the unpacked bytes, and so does what its header says, with room for files that
+    grew meanwhile. `told` receives the path and the bytes so far.
 
     `began` receives the header before anything is written.
     """
@@ -200,6 +202,7 @@ class ArchiveReader:
         if member.name != HEADER or member.size > HEADER_BYTES:
             raise BadArchive("This is not a backup of a Parachute hub.")
         header = Header.from_bytes(content.read(HEADER_BYTES))
+        self.most = min(self.most, 2 * header.size + _GROWTH)
         self.began(header)
         return header
 

@@ -272,6 +272,13 @@ class ForeignTests(ArchiveCase):
                 self.read(self.pack(*members))
             self.assertFalse((self.root / "x").exists() or (self.root.parent / "x").exists(), name)
 
+    def test_more_than_its_header_says(self) -> None:
+        """Little on the wire, and a full disk at the end."""
+        head = (tarfile.TarInfo("parachute-backup.json"), strict_json.write(header(size=1000).to_json()))
+        with self.assertRaisesRegex(BadArchive, "larger than its header says"):
+            self.read(self.pack(head, (tarfile.TarInfo("home/x"), bytes(65 * 1024 * 1024))))
+        self.assertEqual(self.unpacked(), {})
+
 
 class AnyHomeTests(TestCase):
     """Any file tree is restored."""
