@@ -13,7 +13,7 @@ from parachute_hub.cli.client import CommandError
 from parachute_hub.cli.progress import ProgressPrinter, follow
 from tests.backup.archive.test_worker import work
 from tests.live.harness import HubProcess, fetch, hub, session_of_owner
-from tests.live.s3_rig import Bucket, Fault, bucket
+from tests.live.s3_rig import ALL, REGION, Bucket, Fault, bucket
 
 RESTORE = "/admin/setup/restore"
 LATENCY = float(os.environ.get("PARACHUTE_S3_LATENCY", "0.3"))
@@ -117,15 +117,57 @@ class BucketTests(SynchronousTestCase):
         other.wait_for_restart(instance)
         return other
 
+    def test_refusals_end_in_words_and_the_next_backup_works(self) -> None:
+        """The service itself refuses: first what the key may do changes, then clock and region, then the key."""
+        self.bucket.guard()
+        place = self.add()
+        self.assertEqual(self.run_at(place)["outcome"], "succeeded")
+        kept, stored = self.listed(), self.bucket.keys()
+
+        def refused(name: str, kind: str, words: str) -> None:
+            job = self.run_at(place)
+            self.assertEqual((job["outcome"], job["error_detail"]["error_type"]), ("failed", kind), (name, job))
+            self.assertIn(words, job["error"], name)
+            self.assertEqual([one["name"] for one in self.listed()], [one["name"] for one in kept], name)
+            self.assert_clean(name)
+
+        self.bucket.allow("s3:ListBucket", "s3:GetObject")
+        refused("denied", "refused", "Allow this key")
+        self.bucket.allow(*ALL)
+        self.bucket.ahead = 86400.0
+        refused("clock", "clock", "Set the clock")
+        self.bucket.ahead, self.bucket.region = 0.0, "eu-west-1"
+        refused("region", "region", "Correct the region")
+        self.bucket.region = REGION
+        self.assertEqual((self.bucket.keys(), self.bucket.unfinished()), (stored, []))
+        self.assertEqual(self.run_at(place)["outcome"], "succeeded")
+        kept = self.listed()
+        self.bucket.withdraw()
+        refused("key", "wrong_key", "secret for missing")
+
+    def test_a_byte_that_changed_in_the_bucket_is_found_by_the_next_check(self) -> None:
+        """The service keeps whatever it is given. What cannot be restored is removed, and not offered."""
+        place = self.add()
+        for at in (0, -1, 0.5):
+            self.assertEqual(self.run_at(place)["outcome"], "succeeded")
+            [copy] = self.listed()
+            key = f"home/{copy['name']}"
+            content = bytearray(self.bucket.read(key))
+            number = int(at * len(content)) if isinstance(at, float) else at
+            content[number] ^= 1
+            self.bucket.replace(key, bytes(content))
+            job = self.run_at(place, "verify", {"name": copy["name"]})
+            self.assertEqual((job["outcome"], job["error_detail"]["error_type"]), ("failed", "damaged"), (at, job))
+            self.assertEqual((self.listed(), self.bucket.keys()), ([], []), at)
+            self.assert_clean(str(at))
+
     def test_faults_end_in_words_and_the_next_backup_works(self) -> None:
         place = self.add()
         self.assertEqual(self.run_at(place)["outcome"], "succeeded")
         cases: dict[str, tuple[Fault, str, str]] = {
-            "denied": (Fault(status=403, code="AccessDenied"), "refused", "Allow this key"),
-            "signature": (Fault(status=403, code="SignatureDoesNotMatch"), "wrong_key", "secret for missing"),
-            "clock": (Fault(status=403, code="RequestTimeTooSkewed"), "clock", "Set the clock"),
             "no bucket": (Fault(status=404, code="NoSuchBucket"), "no_bucket", "Create it"),
-            "other region": (Fault(status=301, code="PermanentRedirect"), "region", "Correct the region"),
+            "moved to another region": (Fault(status=301, code="PermanentRedirect"), "region", "Correct the region"),
+            "spoiled on the way": (Fault(when=lambda asked: asked.method == "PUT", spoil=True), "changed", "arrived"),
             "denied at the end": (
                 Fault(when=lambda asked: asked.completes, status=403, code="AccessDenied"),
                 "refused",

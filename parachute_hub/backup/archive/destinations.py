@@ -187,6 +187,12 @@ _MEANINGS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ),
     ("no_bucket", ("NoSuchBucket",), "There is no bucket with this name. Create it, or correct the name."),
     (
+        "changed",
+        ("XAmzContentSHA256Mismatch", "BadDigest"),
+        "What was sent arrived changed, so the service refused it. Check this machine's network and memory, then try "
+        "again.",
+    ),
+    (
         "refused",
         ("AccessDenied", "status code: 403", "Permission denied", "Operation not permitted"),
         "Access was denied. Allow this key to read, write and list in this bucket.",

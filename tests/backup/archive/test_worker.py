@@ -164,6 +164,7 @@ class ExplainTests(TestCase):
             "status code: 403 Forbidden: <Code>AccessDenied</Code>": "refused",
             "403 <Code>RequestTimeTooSkewed</Code>": "clock",
             "404 <Code>NoSuchBucket</Code>": "no_bucket",
+            "400 <Code>XAmzContentSHA256Mismatch</Code>": "changed",
             "400 <Code>AuthorizationHeaderMalformed</Code>": "region",
             "Received redirect without LOCATION, this normally indicates an incorrectly configured region": "region",
             "HTTP error: request or response body error": "interrupted",
