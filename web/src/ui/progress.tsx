@@ -88,7 +88,9 @@ function Far({ steps }: { steps: readonly Step[] }) {
   const step = steps.find(({ state, total }) => state === "running" && total !== null)
   if (!step?.total) return null
   const began = moment(step.startedAt) ?? Date.now()
-  return <FarAlong done={step.bytes ?? 0} of={step.total} began={began} label={STEPS[step.name] ?? capital(step.name)} />
+  return (
+    <FarAlong done={step.bytes ?? 0} of={step.total} began={began} label={STEPS[step.name] ?? capital(step.name)} />
+  )
 }
 
 /** How far something is, in bytes, and how long it will take. `began` is in Unix milliseconds; `of` is 0 if unknown. */
