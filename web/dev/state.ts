@@ -231,6 +231,7 @@ export class Pretended {
           endpoint: "",
           bucket: "",
           error: trouble ? error : null,
+          unpackedAt: made - 3 * 86_400,
           backups: copies,
         },
         {
@@ -241,6 +242,7 @@ export class Pretended {
           endpoint: "https://s3.eu-central-1.amazonaws.com",
           bucket: "notes",
           error: null,
+          unpackedAt: null,
           backups: [],
         },
       ],
