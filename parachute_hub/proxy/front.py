@@ -276,7 +276,7 @@ class Front(Factory):
     def _expire(self, port: int) -> None:
         pool = self._pools[port]
         pool.expire(self.now, self.limits.reuse_seconds)
-        if not pool.open:
+        if not pool.open and not pool.shares.taken:
             del self._pools[port]
 
     def drain(self, timeout: float) -> Deferred[None]:

@@ -357,9 +357,11 @@ class ExchangeTests(SynchronousTestCase):
         self.assertIn(b" 503 ", taken)
         self.assertIn(b"upstream_busy", taken)
 
-    def asleep(self, request: bytes = get("/notes/", "Accept: application/json")) -> FakeSocket:
+    def asleep(
+        self, request: bytes = get("/notes/", "Accept: application/json"), peer: str = "127.0.0.1"
+    ) -> FakeSocket:
         self.modules.views["notes"] = ModuleView("asleep", "Nobody used it.", wakes=True)
-        return self.rig.ask(request)
+        return self.rig.ask(request, peer)
 
     def test_a_request_waits_for_a_module_that_sleeps(self) -> None:
         client = self.asleep(POST)
@@ -401,10 +403,11 @@ class ExchangeTests(SynchronousTestCase):
         """More are told to come back, and a place is free again once somebody was served or left."""
         self.rig = Rig(limits=Limits(waking_per_address=2))
         self.modules = self.rig.modules
-        self.assertEqual([self.asleep().take() for _ in range(2)], [b"", b""])
-        self.assertIn(b"upstream_starting", self.asleep().take())
+        self.assertEqual([self.asleep(peer="10.0.0.1").take() for _ in range(2)], [b"", b""])
+        self.assertIn(b"upstream_starting", self.asleep(peer="10.0.0.1").take())
+        self.assertEqual(self.asleep(peer="10.0.0.2").take(), b"")
         self.modules.waking[0].callback(False)
-        self.assertEqual(self.asleep().take(), b"")
+        self.assertEqual(self.asleep(peer="10.0.0.1").take(), b"")
 
     def test_states_are_answered_without_asking_the_module(self) -> None:
         for view, status, word in (
