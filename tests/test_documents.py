@@ -21,6 +21,8 @@ from parachute_hub.modules.definition.mounts import RESERVED
 from parachute_hub.modules.launch import configuration, environment
 from parachute_hub.oauth.authorization import consents, scopes
 from parachute_hub.oauth.clients import lookup
+from parachute_hub.oauth.device import confirmations
+from parachute_hub.oauth.device import policy as device_policy
 from parachute_hub.oauth.tokens import (
     grant_policy,
     issuer,
@@ -207,6 +209,8 @@ class IdentityTests(WorldCase):
         stated = {row[0]: row[1] for row in rows(IDENTITY, "| what | lasts |")}
         expected: dict[str, list[float]] = {
             "authorization code": [consents.CODE_LIFETIME],
+            "device code": [device_policy.LIFETIME],
+            "confirmation that the command waits for": [confirmations.LIFETIME],
             "access token": [token_service.ACCESS_LIFETIME],
             "refresh token": [token_service.REFRESH_LIFETIME],
             "a used refresh token begins another branch for": [grant_policy.SHARED_FOR],

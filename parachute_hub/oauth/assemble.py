@@ -18,6 +18,10 @@ from parachute_hub.oauth.clients.connected_apps_pages import AppsPages
 from parachute_hub.oauth.clients.connections import Connections
 from parachute_hub.oauth.clients.endpoint import RegisterArea
 from parachute_hub.oauth.clients.lookup import ClientDirectory, Documents
+from parachute_hub.oauth.device.confirmation_pages import PAGE, ConfirmationArea
+from parachute_hub.oauth.device.confirmations import Confirmations
+from parachute_hub.oauth.device.pages import DeviceArea
+from parachute_hub.oauth.device.requests import DeviceRequests
 from parachute_hub.oauth.lock_pages import LockPages
 from parachute_hub.oauth.lockdown import Lockdown
 from parachute_hub.oauth.tokens.bearer_auth import BearerRecogniser
@@ -36,6 +40,7 @@ from parachute_hub.site.root import MountedArea
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.clients import Clients
 from parachute_hub.store.database import Database
+from parachute_hub.store.device_codes import DeviceCodes
 from parachute_hub.store.grants import Grants
 from parachute_hub.store.invites import Invites
 from parachute_hub.store.keys import SigningKeys
@@ -63,6 +68,9 @@ class OAuth:
     _directory: ClientDirectory
     _consents: Consents
     _redeemer: TokenExchange
+    _devices: DeviceRequests
+    _device_codes: DeviceCodes
+    _confirmations: Confirmations
     _lockdown: Lockdown
     _resources: Resources
     _grants: Grants
@@ -78,7 +86,12 @@ class OAuth:
     async def maintain(self) -> None:
         """Prune expired data and renew keys and tokens. Called about hourly."""
         now = self._clock.seconds()
-        gone = await self._write(lambda: self.tokens.prune(now) + self._grants.prune(now) + self._directory.prune())
+
+        def prune() -> int:
+            gone = self.tokens.prune(now) + self._device_codes.prune(now)
+            return gone + self._grants.prune(now) + self._directory.prune()
+
+        gone = await self._write(prune)
         await self.keys.maintain()
         await self.operator.ensure()
         self._log.debug("Pruned {gone} expired tokens, connections and apps", gone=gone)
@@ -114,6 +127,7 @@ class OAuth:
             issuer=self.issuer,
             directory=self._directory,
             redeemer=self._redeemer,
+            devices=self._devices,
             resources=self._resources,
             address=visits.address,
             clock=self._clock,
@@ -122,7 +136,7 @@ class OAuth:
             # The proxy routes each vault's OAuth metadata to the hub (proxy.routes).
             MountedArea((*PREFIXES, "/vault"), wellknown.app.resource()),
             MountedArea(("/oauth/authorize",), authorize.app.resource()),
-            MountedArea(("/oauth/token", "/oauth/revoke"), token.app.resource()),
+            MountedArea(("/oauth/token", "/oauth/revoke", "/oauth/device_authorization"), token.app.resource()),
             MountedArea(("/oauth/register", "/oauth/clients"), register.app.resource()),
         ]
 
@@ -146,8 +160,20 @@ class OAuth:
         )
         mints = ("/admin/host-admin-token", "/admin/vault-admin-token", "/admin/module-token", "/admin/agent-token")
         own_mints = ("/account/token", "/account/vault-token", "/account/vault-admin-token")
+        device = DeviceArea(
+            devices=self._devices, directory=self._directory, visits=visits, tickets=self._tickets, clock=self._clock
+        )
+        confirm = ConfirmationArea(
+            confirmations=self._confirmations,
+            bearers=self.bearers,
+            issuer=self.issuer,
+            visits=visits,
+            clock=self._clock,
+        )
         lock = LockPages(lockdown=self._lockdown, visits=visits, who=who, step_up=step_up)
         return [
+            MountedArea(("/oauth/device",), device.app.resource()),
+            MountedArea((PAGE, "/api/confirmations"), confirm.app.resource()),
             MountedArea(("/account/lock", "/api/lock"), lock.app.resource()),
             MountedArea(("/admin/approve-client", "/oauth/authorize/approve"), approve.app.resource()),
             MountedArea(("/api/apps", "/api/grants", "/api/oauth/clients"), apps.app.resource()),
@@ -175,12 +201,13 @@ def build(
     requests.
     """
     tokens, grants, users, clients = Tokens(database), Grants(database), Users(database), Clients(database)
-    write, note = database.write, Audit(database).note
+    device_codes, write, note = DeviceCodes(database), database.write, Audit(database).note
     keys = Keyring(write=write, store=SigningKeys(database), clock=clock, off_thread=off_thread)
     signer = Issuer(issuer=issuer, origins=origins, write=write, keys=keys, tokens=tokens, clock=clock, random=random)
     redeemer = TokenExchange(
         write=write,
         grants=grants,
+        device_codes=device_codes,
         tokens=tokens,
         users=users,
         issuer=signer,
@@ -188,6 +215,7 @@ def build(
         clock=clock,
         random=random,
     )
+    consents = Consents(write=write, clients=clients, grants=grants, note=note, clock=clock, random=random)
     operator = OperatorToken(
         path=home / "operator.token", write=write, issuer=signer, tokens=tokens, clock=clock, in_thread=off_thread
     )
@@ -232,7 +260,19 @@ def build(
         directory=ClientDirectory(
             write=write, clients=clients, documents=documents, issuer=signer, clock=clock, random=random
         ),
-        consents=Consents(write=write, clients=clients, grants=grants, note=note, clock=clock, random=random),
+        consents=consents,
+        devices=DeviceRequests(
+            write=write,
+            codes=device_codes,
+            clients=clients,
+            consents=consents,
+            issuer=signer,
+            resources=resources,
+            clock=clock,
+            random=random,
+        ),
+        device_codes=device_codes,
+        confirmations=Confirmations(clock=clock, random=random),
         write=write,
         redeemer=redeemer,
         resources=resources,

@@ -10,24 +10,26 @@ from attrs import frozen
 
 from parachute_hub.oauth.authorization.resource import Target
 from parachute_hub.oauth.authorization.scopes import ScopeCatalog, vault_scope
+from parachute_hub.oauth.device.policy import GRANT
 
 DOCUMENTATION = "https://parachute.computer"
 _AUTH_METHODS = ["none", "client_secret_post", "client_secret_basic"]
 
 
 def authorization_server(issuer: str, catalog: ScopeCatalog) -> dict[str, Any]:
-    """RFC 8414, with the additions of RFC 9207 and CIMD. Also served as openid-configuration."""
+    """RFC 8414, with the additions of RFC 8628, RFC 9207 and CIMD. Also served as openid-configuration."""
     return {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/oauth/authorize",
         "token_endpoint": f"{issuer}/oauth/token",
         "registration_endpoint": f"{issuer}/oauth/register",
         "revocation_endpoint": f"{issuer}/oauth/revoke",
+        "device_authorization_endpoint": f"{issuer}/oauth/device_authorization",
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "scopes_supported": catalog.advertised(),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "grant_types_supported": ["authorization_code", "refresh_token", GRANT],
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": _AUTH_METHODS,
         "revocation_endpoint_auth_methods_supported": _AUTH_METHODS,

@@ -56,8 +56,6 @@ def show_consent(
 ) -> bytes:
     """The consent form. `origins` are the hub's own."""
     uri = shown.hidden["redirect_uri"]
-    # Without Sec-Fetch headers, the submission could come from a script of another page on this origin.
-    needs_proof = consent.approves or any(row.risk != "low" for row in consent.rows) or not is_marked(request)
     slots: dict[str, Content] = {
         "name": consent.client.name,
         "username": visit.user.called,
@@ -66,10 +64,12 @@ def show_consent(
         "identity": _identity(consent.client),
         "place": _where(uri, origins),
         "news": _news(consent),
-        "rows": [_row(row, row.ticked if shown.ticked is None else row.scope in shown.ticked) for row in consent.rows],
+        "rows": _rows(consent, shown),
         "left_out": _left_out(consent),
         "vaults": _vaults(consent),
-        "proof": _proof("Needed for a new app, and for more than everyday access.") if needs_proof else "",
+        "proof": _proof("Needed for a new app, and for more than everyday access.")
+        if needs_proof(request, consent)
+        else "",
     }
     lead_to_apps(request)
     return show(request, "Allow an app", fill("consent", **slots), status=401 if shown.error else 200)
@@ -84,10 +84,61 @@ def show_approval(
         "problem": problem(error),
         "hidden": _hidden({**hidden, CSRF_FIELD: visit.csrf, "client_id": client.client_id}),
         "identity": _identity(client),
-        "places": ", ".join(dict.fromkeys(place(uri) for uri in client.redirect_uris)),
+        "places": ", ".join(dict.fromkeys(place(uri) for uri in client.redirect_uris)) or "Nowhere: it has no browser.",
         "proof": _proof("To confirm that it is you."),
     }
     return show(request, "Approve an app", fill("approve", **slots), status=401 if error else 200)
+
+
+def show_device_code(request: IRequest, visit: PageSession, refused: Refused | None = None) -> bytes:
+    """The field for a device's code. It is empty whatever the address says."""
+    slots: dict[str, Content] = {
+        "username": visit.user.called,
+        "problem": problem(refused),
+        "hidden": _hidden({CSRF_FIELD: visit.csrf, "__action": "find"}),
+    }
+    return show(request, "Sign in a device", fill("device-code", **slots), refused=refused)
+
+
+def show_device(
+    request: IRequest, consent: AskConsent, visit: PageSession, shown: Shown, *, address: str, age: str
+) -> bytes:
+    """What a device asks for, who asks, from where and since when."""
+    slots: dict[str, Content] = {
+        "name": consent.client.name,
+        "username": visit.user.called,
+        "problem": problem(shown.error),
+        "hidden": _hidden({**shown.hidden, CSRF_FIELD: visit.csrf, "__action": "answer"}),
+        # The device grant proves nothing about the client: its id is public.
+        "identity": "Not verified: any program can use this name.",
+        "address": address,
+        "age": age,
+        "rows": _rows(consent, shown),
+        "left_out": _left_out(consent),
+        "vaults": _vaults(consent),
+        "proof": _proof("Needed for more than everyday access.") if needs_proof(request, consent) else "",
+    }
+    return show(request, "Sign in a device", fill("device", **slots), status=401 if shown.error else 200)
+
+
+def needs_proof(request: IRequest, consent: AskConsent) -> bool:
+    """True if the page asks for the password. Without Sec-Fetch headers, the submission could come from a script of
+    another page on this origin.
+    """
+    return consent.approves or any(row.risk != "low" for row in consent.rows) or not is_marked(request)
+
+
+def show_confirmation(
+    request: IRequest, visit: PageSession, values: Mapping[str, str], refused: Refused | None = None
+) -> bytes:
+    """What the command is about to do. `values` are the slots `what`, `operation`, `address` and `age`."""
+    slots: dict[str, Content] = {
+        **values,
+        "problem": problem(refused),
+        "hidden": _hidden({CSRF_FIELD: visit.csrf}),
+        "proof": _proof("To confirm that it is you."),
+    }
+    return show(request, "Confirm", fill("confirm", **slots), refused=refused)
 
 
 def _hidden(values: Mapping[str, str]) -> list[Tag]:
@@ -132,6 +183,10 @@ def _left_out(consent: AskConsent) -> Content:
         class_="message busy",
         id="left-out",
     )
+
+
+def _rows(consent: AskConsent, shown: Shown) -> list[Tag]:
+    return [_row(row, row.ticked if shown.ticked is None else row.scope in shown.ticked) for row in consent.rows]
 
 
 def _row(row: ScopeChoice, ticked: bool) -> Tag:

@@ -19,7 +19,8 @@ class Principal:
 
     `kind`: `operator` sent the token in `<home>/operator.token` (someone who controls the machine), `session` is a
     signed-in browser, `token` sent a token issued by this hub. `scopes` are the credential's scopes. `user_id` is None
-    for the operator. `session_id` is the hashed id of a browser session.
+    for the operator. `session_id` is the hashed id of a browser session, `connection` the consent behind a token of the
+    hub's own command, for which its person can confirm things in a browser.
     """
 
     kind: Literal["operator", "session", "token"]
@@ -27,6 +28,7 @@ class Principal:
     scopes: frozenset[str]
     user_id: str | None = None
     session_id: str | None = None
+    connection: str | None = None
 
     def may(self, scope: str) -> bool:
         """Exact membership: hub scopes do not imply each other."""

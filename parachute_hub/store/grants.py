@@ -25,8 +25,8 @@ class Grants:
         rows = self._database.read("SELECT * FROM grants WHERE user_id = ? ORDER BY last_at DESC", (user_id,))
         return [_grant(row) for row in rows]
 
-    def allow(self, grant: Grant, family: Family, code: Code) -> None:
-        """Record a consent and its code in one transaction; scopes are added to those granted earlier."""
+    def allow(self, grant: Grant, family: Family, code: Code | None) -> None:
+        """Record a consent, and its code if there is one; scopes are added to those granted earlier."""
         with self._database.transaction() as connection:
             before = self.get(grant.user_id, grant.client_id)
             if before is not None:
@@ -42,11 +42,12 @@ class Grants:
                 " VALUES (:id, :user_id, :client_id, :scopes, :resource, :auth_time, :created_at)",
                 {**asdict(family), "scopes": " ".join(family.scopes)},
             )
-            connection.execute(
-                "INSERT INTO codes (hash, family_id, redirect_uri, challenge, expires_at)"
-                " VALUES (:hash, :family_id, :redirect_uri, :challenge, :expires_at)",
-                asdict(code),
-            )
+            if code is not None:
+                connection.execute(
+                    "INSERT INTO codes (hash, family_id, redirect_uri, challenge, expires_at)"
+                    " VALUES (:hash, :family_id, :redirect_uri, :challenge, :expires_at)",
+                    asdict(code),
+                )
 
     def bring(self, grants: Iterable[Grant], families: Iterable[Family], refreshes: Iterable[Refresh]) -> None:
         """Store consents and refresh tokens that another hub gave. Each family is one branch."""
@@ -153,7 +154,11 @@ class Grants:
         """Mark a code as used and store the first refresh token issued for it."""
         with self._database.transaction() as connection:
             connection.execute("UPDATE codes SET used_at = ? WHERE hash = ?", (now, code_hash))
-            self._add(first, now, address)
+            self.begin(first, now, address)
+
+    def begin(self, first: Refresh, now: float, address: str) -> None:
+        """Store the first refresh token of a family."""
+        self._add(first, now, address)
 
     def rotate(self, used: str, successor: Refresh, now: float, address: str) -> None:
         """Store a token that was given for the one with hash `used`, and note the use.

@@ -104,6 +104,32 @@ class Code:
     used_at: float | None = None
 
 
+DeviceState = Literal["waiting", "allowed", "denied", "ended", "used"]
+
+
+@frozen(kw_only=True)
+class DeviceCode:
+    """A device that waits to be signed in (RFC 8628). `hash` is that of its own code; `user_code` is what people type.
+
+    `address` is where the device is. `interval` is how many seconds it must wait between two questions, `polled_at`
+    when it asked last. `tries` counts wrong tries of the user code. `family_id` is the consent, once `allowed`.
+    """
+
+    hash: str
+    user_code: str = field(repr=False)
+    client_id: str
+    scope: str
+    resource: str
+    address: str
+    created_at: float
+    expires_at: float
+    interval: float
+    polled_at: float | None = None
+    tries: int = 0
+    state: DeviceState = "waiting"
+    family_id: str | None = None
+
+
 @frozen(kw_only=True)
 class Refresh:
     """A refresh token, by its hash. `parent` is the hash of the token that it was given for.

@@ -135,7 +135,8 @@ class AccountsContract(DoorCase, WorldCase):
     def test_who_needs_a_proof(self) -> None:
         real, fake = self.door.accounts.step_up, self.world.accounts
         for kind, proof in product(("session", "token", "operator"), ("", "other.operation")):
-            principal = Principal(kind=kind, name="ada", scopes=frozenset(), session_id="s")  # type: ignore[arg-type]
+            held = {"session": {"session_id": "s"}, "token": {"connection": "c"}}.get(kind, {})
+            principal = Principal(kind=kind, name="ada", scopes=frozenset(), **held)  # type: ignore[arg-type]
             headers = {"X_Parachute_Proof": proof} if proof else {}
             answers = [found(partial(prove, side, principal), "POST", **headers) for side in (real, fake)]
             self.assertEqual(answers[0], answers[1], (kind, proof))

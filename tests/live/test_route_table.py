@@ -32,8 +32,13 @@ BODIES: Mapping[tuple[str, str], Any] = {
     ("POST", "/api/account/password"): {"new_password": "four small paper boats"},
     ("POST", "/admin/setup/expose"): {"expose_mode": "public", "hub_origin": "https://hub.example.com"},
 }
-# These need a request that an app began, or an enrolment that was begun with the password.
-SHAPED = {("POST", "/oauth/authorize"), ("POST", "/account/2fa"), ("POST", "/api/account/2fa/confirm")}
+# These need a request that an app or the command began, or an enrolment that was begun with the password.
+SHAPED = {
+    ("POST", "/oauth/authorize"),
+    ("POST", "/account/confirm/<confirmation_id>"),
+    ("POST", "/account/2fa"),
+    ("POST", "/api/account/2fa/confirm"),
+}
 # There is no such module or vault here, which is told to whoever may know it, before the proof.
 ABSENT = {"/api/auth/open-settings", "/admin/module-token/<short>", "/admin/agent-token"} | {
     f"/{place}/vault-admin-token/<vault>" for place in ("admin", "account")
@@ -42,6 +47,9 @@ ABSENT = {"/api/auth/open-settings", "/admin/module-token/<short>", "/admin/agen
 FORMS = {
     "/oauth/token": "grant_type=refresh_token&refresh_token=x",
     "/oauth/revoke": "token=x",
+    "/oauth/device_authorization": "scope=vault:read",
+    "/oauth/device": "user_code=BCDFGHJK",
+    "/account/confirm/<confirmation_id>": "approve=yes",
     "/oauth/authorize": "__action=consent&approve=yes&client_id={client}",
     "/oauth/authorize/approve": "decision=approve&client_id={client}",
     "/account/apps": "client_id={client}",

@@ -45,6 +45,18 @@ class ParallelTests(FlowCase, TestCase):
         given = await self.together(self.redeemer.code(code, client_id=self.client_id, **asked) for _ in range(AT_ONCE))
         self.assertEqual(Counter(map(type, given)), {IssuedTokens: 1, Deny: AT_ONCE - 1})
 
+    async def test_fifty_redemptions_of_a_device_code_give_one_success(self) -> None:
+        """The others are replays."""
+        begun = self.send("POST", "/oauth/device_authorization", form={"client_id": self.client_id}).json
+        page = self.send("GET", "/oauth/device", who="owner")
+        typed = [*[pair for pair in page.fields() if pair[0] != "user_code"], ("user_code", begun["user_code"])]
+        page = self.send("POST", "/oauth/device", form=typed, who="owner")
+        answered = [*page.fields(), ("approve", "yes"), ("password", "right")]
+        self.assertEqual(self.send("POST", "/oauth/device", form=answered, who="owner").status, 200)
+        asked: Any = {"client_id": self.client_id, "address": "192.0.2.1"}
+        given = await self.together(self.redeemer.device(begun["device_code"], **asked) for _ in range(AT_ONCE))
+        self.assertEqual(Counter(map(type, given)), {IssuedTokens: 1, Deny: AT_ONCE - 1})
+
     async def test_fifty_refreshes_of_one_token(self) -> None:
         """Eight processes get a branch each, no two the same; the others are refused, and nobody is signed out."""
         token = self.connect(self.client_id)["refresh_token"]

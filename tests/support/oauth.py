@@ -159,6 +159,10 @@ class FakeAccounts:
         if password != "right":
             raise Refused(401, "invalid_credentials", "That is not right. Try again.")
 
+    def grant(self, holder: str, operation: str) -> tuple[str, float]:
+        """What `prove` accepts."""
+        return operation, self._clock.seconds() + 300
+
     def visitor(self, request: IRequest) -> Visitor:
         """The address that a test sets."""
         return Visitor(address=request.getHeader("X-Test-Address") or "192.0.2.1")
@@ -169,7 +173,8 @@ class FakeAccounts:
 
     def prove(self, request: IRequest, principal: Principal, operation: str) -> None:
         """Accepts the operator, and anyone who names the operation."""
-        proved = principal.kind == "session" and request.getHeader("X-Parachute-Proof") == operation
+        person = principal.session_id if principal.kind == "session" else principal.connection
+        proved = person is not None and request.getHeader("X-Parachute-Proof") == operation
         if principal.kind != "operator" and not proved:
             raise Refused(403, "step_up_required", "Confirm first.", detail={"operation": operation})
 

@@ -29,7 +29,7 @@ _OPERATION = re.compile(r"[a-z][a-z0-9.-]{0,63}(:[\x21-\x7e]{1,500})?")
 class Proof:
     """What a proof is valid for."""
 
-    session_id: str
+    holder: str
     operation: str
     expires_at: float
 
@@ -98,9 +98,13 @@ class ProofsOfPresence:
         if not _OPERATION.fullmatch(operation):
             raise Refused(400, "invalid_operation", "Name the operation to confirm, such as user.delete:<id>.")
         await self.verify(signed_in, visitor, password=password, code=code)
+        return self.grant(signed_in.session.id, operation)
+
+    def grant(self, holder: str, operation: str) -> tuple[str, float]:
+        """A proof for a session or a connection of the hub's command, whose person has just confirmed the operation."""
         proof = new_token(self._random)
         expires_at = self._clock() + policy.PROOF
-        self._proofs[hashed(proof)] = Proof(signed_in.session.id, operation, expires_at)
+        self._proofs[hashed(proof)] = Proof(holder, operation, expires_at)
         while len(self._proofs) > MOST_PROOFS:
             self._proofs.popitem(last=False)
         return proof, expires_at
@@ -109,12 +113,13 @@ class ProofsOfPresence:
         """Consume the proof in the request's header. Raises Refused 403 `step_up_required`.
 
         The operator is exempt, since whoever has the operator token controls the machine. Issued tokens do not
-        represent a person and cannot give a proof.
+        represent a person and cannot give a proof, except those of the hub's own command.
         """
         if principal.kind == "operator":
             return
         presented = request.getHeader(HEADER)
-        if principal.kind == "session" and presented and self._use(presented, principal.session_id, operation):
+        holder = principal.session_id if principal.kind == "session" else principal.connection
+        if presented and holder and self._use(presented, holder, operation):
             return
         raise Refused(
             403,
@@ -123,9 +128,9 @@ class ProofsOfPresence:
             detail={"operation": operation, "step_up_url": "/api/account/step-up"},
         )
 
-    def _use(self, presented: str, session_id: str | None, operation: str) -> bool:
+    def _use(self, presented: str, holder: str, operation: str) -> bool:
         proof = self._proofs.get(hashed(presented))
-        if proof is None or proof.session_id != session_id or proof.operation != operation:
+        if proof is None or proof.holder != holder or proof.operation != operation:
             return False
         del self._proofs[hashed(presented)]
         return self._clock() < proof.expires_at

@@ -44,6 +44,9 @@ class Proofs(Protocol):
     def verify(self, signed_in: Any, visitor: Any, *, password: str = "", code: str = "") -> Awaitable[None]:
         """Verify that the user is present. Raises Refused."""
 
+    def grant(self, holder: str, operation: str) -> tuple[str, float]:
+        """A proof for a connection of the hub's command, and its expiry."""
+
 
 class Browsers(Protocol):
     """Information about the client of a request."""
@@ -107,3 +110,7 @@ class PageSessions:
         """Verify the password of the signed-in user. Raises Refused 400, 401 or 429."""
         found = self._sessions.signed_in(request)
         await self._proofs.verify(found, self._browsers.visitor(request), password=password)
+
+    def proof(self, connection: str, operation: str) -> str:
+        """A proof that the user of this connection has just confirmed the operation."""
+        return self._proofs.grant(connection, operation)[0]

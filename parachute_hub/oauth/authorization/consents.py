@@ -7,6 +7,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from parachute_hub.oauth.authorization.policy import AuthorizationRequest, IssueCode
+from parachute_hub.oauth.authorization.scopes import COMMAND
 from parachute_hub.store.clients import Clients
 from parachute_hub.store.grants import Grants
 from parachute_hub.store.rows import Act, Code, Family, Grant, User
@@ -54,54 +55,64 @@ class Consents:
 
     async def give(self, ask: AuthorizationRequest, issue: IssueCode, giver: ConsentingUser) -> str:
         """Record the consent, approve the app if the consent implies that, and return the code."""
-        now = self._clock.seconds()
         code = new_token(self._random)
+        await self._write(self.record, issue, giver, ask["redirect_uri"], code=code, challenge=ask["code_challenge"])
+        return code
+
+    def record(
+        self, issue: IssueCode, giver: ConsentingUser, redirect_uri: str, *, code: str = "", challenge: str = ""
+    ) -> str:
+        """Record a consent, with a code that is sent to `redirect_uri` unless it is empty. Returns the family's id.
+
+        Call within a transaction.
+        """
+        now = self._clock.seconds()
         family_id = self._random(16).hex()
         client_id, user = issue.client.client_id, giver.user
-
-        def record() -> None:
-            if issue.approves:
-                self._clients.approve(client_id, user.username)
-            self._note(
-                Act(
-                    at=now,
-                    actor=user.username,
-                    action="app-connected",
-                    subject=issue.client.name,
-                    address=giver.address,
-                    means="session",
-                    why=" ".join(issue.scopes),
-                )
+        if client_id == COMMAND:
+            self._clients.put(issue.client)
+        if issue.approves:
+            self._clients.approve(client_id, user.username)
+        self._note(
+            Act(
+                at=now,
+                actor=user.username,
+                action="app-connected",
+                subject=issue.client.name,
+                address=giver.address,
+                means="session",
+                why=" ".join(issue.scopes),
             )
-            self._grants.allow(
-                Grant(
-                    user_id=user.id,
-                    client_id=client_id,
-                    scopes=issue.scopes,
-                    redirect_uri=ask["redirect_uri"],
-                    address=giver.address,
-                    first_at=now,
-                    last_at=now,
-                ),
-                Family(
-                    id=family_id,
-                    user_id=user.id,
-                    client_id=client_id,
-                    scopes=issue.scopes,
-                    resource=None if issue.target is None else str(issue.target),
-                    auth_time=giver.auth_time,
-                    created_at=now,
-                ),
-                Code(
-                    hash=hashed(code),
-                    family_id=family_id,
-                    redirect_uri=ask["redirect_uri"],
-                    challenge=ask["code_challenge"],
-                    expires_at=now + CODE_LIFETIME,
-                ),
+        )
+        self._grants.allow(
+            Grant(
+                user_id=user.id,
+                client_id=client_id,
+                scopes=issue.scopes,
+                redirect_uri=redirect_uri,
+                address=giver.address,
+                first_at=now,
+                last_at=now,
+            ),
+            Family(
+                id=family_id,
+                user_id=user.id,
+                client_id=client_id,
+                scopes=issue.scopes,
+                resource=None if issue.target is None else str(issue.target),
+                auth_time=giver.auth_time,
+                created_at=now,
+            ),
+            Code(
+                hash=hashed(code),
+                family_id=family_id,
+                redirect_uri=redirect_uri,
+                challenge=challenge,
+                expires_at=now + CODE_LIFETIME,
             )
-
-        await self._write(record)
+            if code
+            else None,
+        )
         self._log.info(
             "{user} allowed {client} ({client_id}): {scopes}",
             user=user.username,
@@ -109,4 +120,4 @@ class Consents:
             client_id=client_id,
             scopes=" ".join(issue.scopes),
         )
-        return code
+        return family_id

@@ -14,14 +14,17 @@ from parachute_hub.oauth.authorization import redirects, resource
 from parachute_hub.oauth.authorization.left_out import OWN_RESOURCES, LeftOut, missing
 from parachute_hub.oauth.authorization.resource import InvalidTarget, Target, narrow
 from parachute_hub.oauth.authorization.scopes import (
+    COMMAND,
     DEFAULT_WISH,
+    NOT_REQUESTABLE,
     Risk,
     ScopeCatalog,
     attenuate,
-    authority_of,
+    authority_for,
     covers,
     requestable,
     vault_scope,
+    wish_of_command,
 )
 from parachute_hub.oauth.authorization.scopes import split as split_scopes
 from parachute_hub.oauth.tokens.grant_policy import CHALLENGE
@@ -200,6 +203,33 @@ def _judge(ask: AuthorizationRequest, facts: Facts) -> Verdict:
         return NeedsSignIn(again=True)
     if client.status == "pending" and not user.is_admin:
         return NeedsOwner(client)
+    consent = _question(wished, target, ask, facts, user)
+    if isinstance(consent, ErrorPage):
+        return consent
+    if _was_allowed(consent, ask, facts):
+        return IssueCode(client=client, scopes=tuple(row.scope for row in consent.rows), target=target)
+    return ErrorRedirect("consent_required", "The user must give consent.") if quiet else consent
+
+
+def device_question(ask: AuthorizationRequest, facts: Facts) -> AskConsent | ErrorRedirect | ErrorPage | None:
+    """What the user is asked for a request without a browser (RFC 8628); None if all is well so far and nobody is
+    signed in.
+    """
+    target = _target(ask, facts)
+    if isinstance(target, ErrorRedirect):
+        return target
+    wished = _wished(ask, facts, target)
+    if isinstance(wished, ErrorRedirect) or facts.user is None:
+        return wished if isinstance(wished, ErrorRedirect) else None
+    return _question(wished, target, ask, facts, facts.user)
+
+
+def _question(
+    wished: tuple[str, ...], target: Target | None, ask: AuthorizationRequest, facts: Facts, user: User
+) -> AskConsent | ErrorPage:
+    """What the user can be asked; the client is known."""
+    client = facts.client
+    assert client is not None  # noqa: S101 - the callers made sure
     offer = _offer(wished, ask, facts, user)
     left_out = missing(
         split_scopes(ask["scope"]), wished, {row.scope for row in offer.rows}, catalog=facts.catalog, user=user
@@ -209,7 +239,7 @@ def _judge(ask: AuthorizationRequest, facts: Facts) -> Verdict:
         return ErrorPage(
             403, "You cannot allow this", f"This app asks for more than you have. {why} (vault_scope_mismatch)"
         )
-    consent = AskConsent(
+    return AskConsent(
         client=client,
         rows=offer.rows,
         left_out=left_out,
@@ -218,9 +248,6 @@ def _judge(ask: AuthorizationRequest, facts: Facts) -> Verdict:
         target=target,
         approves=client.status == "pending",
     )
-    if _was_allowed(consent, ask, facts):
-        return IssueCode(client=client, scopes=tuple(row.scope for row in consent.rows), target=target)
-    return ErrorRedirect("consent_required", "The user must give consent.") if quiet else consent
 
 
 def answer(consent: AskConsent, answer: SubmittedConsent) -> IssueCode | ErrorRedirect | ErrorPage:
@@ -282,10 +309,15 @@ def _check_request(ask: AuthorizationRequest, facts: Facts) -> tuple[Target | No
         )
     if len(ask["state"]) > MAX_STATE:
         return None, ErrorRedirect("invalid_request", f"state may have at most {MAX_STATE} characters.")
+    target = _target(ask, facts)
+    return (None, target) if isinstance(target, ErrorRedirect) else (target, None)
+
+
+def _target(ask: AuthorizationRequest, facts: Facts) -> Target | None | ErrorRedirect:
     try:
-        return resource.read_all(ask["resource"].split(), origins=facts.origins, catalog=facts.catalog), None
+        return resource.read_all(ask["resource"].split(), origins=facts.origins, catalog=facts.catalog)
     except InvalidTarget as error:
-        return None, ErrorRedirect("invalid_target", str(error))
+        return ErrorRedirect("invalid_target", str(error))
 
 
 def _wished(ask: AuthorizationRequest, facts: Facts, target: Target | None) -> tuple[str, ...] | ErrorRedirect:
@@ -296,6 +328,10 @@ def _wished(ask: AuthorizationRequest, facts: Facts, target: Target | None) -> t
     literally.
     """
     asked = split_scopes(ask["scope"])
+    if facts.client is not None and facts.client.client_id == COMMAND:
+        asked = asked or wish_of_command(facts.user)
+        known = tuple(scope for scope in asked if scope in NOT_REQUESTABLE or facts.catalog.knows(scope))
+        return known or ErrorRedirect("invalid_scope", "There is nothing here that this account could use.")
     if not all(requestable(scope) for scope in asked):
         return ErrorRedirect("invalid_scope", "No app can get the scopes that administer the hub itself.")
     if not any(scope.partition(":")[0] in {*OWN_RESOURCES, *facts.catalog.modules} for scope in asked):
@@ -316,7 +352,7 @@ class _Offer:
 
 def _offer(wished: Sequence[str], ask: AuthorizationRequest, facts: Facts, user: User) -> _Offer:
     """The scopes this user can grant, and the vaults to choose from if a scope names none."""
-    authority = authority_of(user)
+    authority = authority_for(user, facts.client.client_id if facts.client else "")
     unnamed = {scope.verb for scope in map(vault_scope, wished) if scope and scope.name is None}
     vaults = tuple(
         name

@@ -24,10 +24,14 @@ _HOST_VERBS = ("admin", "install", "start", "expose", "auth", "vault", "metrics"
 HOST_SCOPES = tuple(f"parachute:host:{verb}" for verb in _HOST_VERBS)
 # Never granted to an app: these administer the hub itself, or a module's settings with its API keys.
 NOT_REQUESTABLE = frozenset({*HOST_SCOPES, "hub:admin", "scribe:admin"})
+# The client id of the `parachute` command on another machine.
+COMMAND = "parachute-command"
 # The default for an app that requests no scope.
 DEFAULT_WISH = ("vault:read", "vault:write")
 
 _WORDS: Mapping[str, tuple[str, Risk]] = {
+    "parachute:host:admin": ("Run this hub: install and remove modules, change settings, manage people", "elevated"),
+    "parachute:host:auth": ("Make and end tokens, which open all notes,", "elevated"),
     "vault:read": ("Read your notes", "low"),
     "vault:write": ("Add, change and delete notes", "low"),
     "vault:admin": ("Manage everything, settings and keys included,", "elevated"),
@@ -186,6 +190,18 @@ def whole_authority_of(user: User) -> Authority:
     """What a user can have in a token of their own: for an admin, hub administration too."""
     authority = authority_of(user)
     return evolve(authority, exact=NOT_REQUESTABLE) if user.role == "admin" else authority
+
+
+def authority_for(user: User, client_id: str) -> Authority:
+    """What a user can grant to this client: to the hub's own command, everything that they have."""
+    return whole_authority_of(user) if client_id == COMMAND else authority_of(user)
+
+
+def wish_of_command(user: User | None) -> tuple[str, ...]:
+    """What the hub's own command asks of this user: to run the hub, or to use the vaults that they were given."""
+    if user is None or user.is_admin:
+        return ("parachute:host:admin", "parachute:host:auth")
+    return tuple(f"vault:{name}:{role}" for name, role in sorted(user.vaults.items()))
 
 
 def authority_of_scopes(scopes: frozenset[str]) -> Authority:

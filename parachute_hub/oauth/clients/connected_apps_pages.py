@@ -53,7 +53,8 @@ class AppsPages:
         shown, catalog = connected.to_json(), catalog_of(self._resources)
         used = f"Used since {_day(connected.grant.first_at)}, last on {_day(connected.grant.last_at)}."
         allowed = [tags.li(catalog.explain(scope).text) for scope in connected.grant.scopes]
-        origin = f"Comes from {shown['domain']}" if shown["domain"] else f"Leads to {shown['redirect_host']}"
+        origin = f"Comes from {shown['domain']}" if shown["domain"] else "Signed in with a code"
+        origin = f"Leads to {shown['redirect_host']}" if shown["redirect_host"] and not shown["domain"] else origin
         return tags.li(
             tags.div(
                 tags.h2(connected.client.name),

@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from parachute_hub.oauth.authorization.redirects import place
-from parachute_hub.oauth.authorization.scopes import attenuate, authority_of, vault_scope, whole_authority_of
+from parachute_hub.oauth.authorization.scopes import attenuate, authority_for, vault_scope, whole_authority_of
 from parachute_hub.oauth.clients.registration import domain_of
 from parachute_hub.oauth.tokens.token_service import TokenExchange
 from parachute_hub.store.clients import Clients
@@ -41,7 +41,7 @@ class ConnectedApp:
             "name": self.client.name,
             "domain": domain_of(self.client.client_id) or None,
             "same_hub": self.client.same_hub,
-            "redirect_host": place(self.grant.redirect_uri),
+            "redirect_host": place(self.grant.redirect_uri) if self.grant.redirect_uri else None,
             "vaults": sorted({scope.name for scope in map(vault_scope, scopes) if scope and scope.name}),
             "scopes": list(scopes),
             "first_used": self.grant.first_at,
@@ -165,12 +165,13 @@ class Connections:
         if user is None:
             self.access_ended(user_id)
             return
-        authority, whole, now = authority_of(user), whole_authority_of(user), self._clock.seconds()
+        whole, now = whole_authority_of(user), self._clock.seconds()
         for record in self._tokens.of_user(user_id, now):
             if attenuate(record.scopes, whole) != record.scopes:
                 self._tokens.revoke(record.jti, now)
         for grant in self._grants.of_user(user_id):
+            authority = authority_for(user, grant.client_id)
             self._grants.replace_scopes(user_id, grant.client_id, attenuate(grant.scopes, authority))
         for family in self._grants.live_families(user_id):
-            if not attenuate(family.scopes, authority):
+            if not attenuate(family.scopes, authority_for(user, family.client_id)):
                 self._redeemer.end_family(family.id)

@@ -11,6 +11,7 @@ from parachute_hub.oauth.authorization.browser_session import PageSessions
 from parachute_hub.oauth.clients.connections import Connections
 from parachute_hub.oauth.clients.lookup import ClientDirectory
 from parachute_hub.oauth.clients.registration import BadMetadata
+from parachute_hub.oauth.device.policy import GRANT
 from parachute_hub.oauth.tokens.bearer_auth import BearerRecogniser
 from parachute_hub.site.answers import as_json
 from parachute_hub.site.area import area
@@ -93,8 +94,8 @@ def rendered(client: Client, secret: str | None) -> dict[str, Any]:
         "client_id": client.client_id,
         "client_id_issued_at": int(client.created_at),
         "redirect_uris": list(client.redirect_uris),
-        "grant_types": ["authorization_code", "refresh_token"],
-        "response_types": ["code"],
+        "grant_types": [*(["authorization_code"] if client.redirect_uris else []), "refresh_token", GRANT],
+        "response_types": ["code"] if client.redirect_uris else [],
         "token_endpoint_auth_method": client.auth_method,
         "status": client.status,
         "same_hub": client.same_hub,

@@ -8,6 +8,7 @@ from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
 
 from parachute_hub.oauth.authorization.redirects import on_every_origin
+from parachute_hub.oauth.authorization.scopes import COMMAND
 from parachute_hub.oauth.clients import registration
 from parachute_hub.oauth.clients.metadata_fetch import DocumentUnreadable, FetchedDocument
 from parachute_hub.oauth.clients.registration import BadMetadata, ClientMetadata
@@ -55,11 +56,11 @@ class ClientDirectory:
 
     def known(self, client_id: str) -> Client | None:
         """The stored client, without any network access."""
-        return self._clients.get(client_id)
+        return registration.own_command() if client_id == COMMAND else self._clients.get(client_id)
 
     async def find(self, client_id: str) -> Client | None:
         """The client; an outdated metadata document is fetched again. Raises Unreadable, Refused 429."""
-        client = self._clients.get(client_id)
+        client = self.known(client_id)
         if not registration.is_document_url(client_id):
             return client
         now = self._clock.seconds()

@@ -11,7 +11,9 @@ from typing import Any
 from attrs import frozen
 
 from parachute_hub.oauth.authorization.redirects import MAX_URIS, BadRedirect, Kind, kind_of
-from parachute_hub.oauth.authorization.scopes import split
+from parachute_hub.oauth.authorization.scopes import COMMAND, split
+from parachute_hub.oauth.device.policy import GRANT
+from parachute_hub.store.rows import Client
 
 MAX_NAME = 80
 _SOFTWARE = ("client_uri", "logo_uri", "policy_uri", "tos_uri", "software_id", "software_version", "application_type")
@@ -20,6 +22,24 @@ _METHODS = ("none", "client_secret_post", "client_secret_basic")
 _DOCUMENT_URL = re.compile(
     r"https://([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)(/[A-Za-z0-9\-._~:@!$&'()*+,;=%/]*)(\?[^#]*)?"
 )
+
+
+def own_command() -> Client:
+    """The `parachute` command on another machine. Its id is no secret, so nothing about it is verified."""
+    return Client(
+        client_id=COMMAND,
+        source="registered",
+        status="approved",
+        same_hub=False,
+        name="Parachute command",
+        redirect_uris=("http://127.0.0.1/signed-in",),
+        scope="",
+        auth_method="none",
+        secret_hash=None,
+        software={},
+        vouched_by="the hub",
+        created_at=0.0,
+    )
 
 
 class BadMetadata(Exception):
@@ -44,19 +64,23 @@ class ClientMetadata:
     @property
     def stays_home(self) -> bool:
         """True if every redirect URI leads back to this hub, so that nobody else can receive a code."""
-        return all(kind == "own" for kind in self.kinds)
+        return bool(self.kinds) and all(kind == "own" for kind in self.kinds)
 
 
 def read(body: Mapping[str, Any], *, origins: Iterable[str]) -> ClientMetadata:
     """Validate registration metadata. Raises BadMetadata. Unknown members are ignored."""
-    uris = body.get("redirect_uris")
-    if not isinstance(uris, list) or not uris or not all(isinstance(uri, str) for uri in uris):
-        raise BadMetadata("invalid_redirect_uri", "redirect_uris must be a list of at least one URI.")
-    if len(uris) > MAX_URIS:
-        raise BadMetadata("invalid_redirect_uri", f"Register at most {MAX_URIS} redirect URIs.")
-    kinds = _kinds(uris, tuple(origins))
-    _only(body, "grant_types", {"authorization_code", "refresh_token"}, "authorization_code")
-    _only(body, "response_types", {"code"}, "code")
+    grants, uris = body.get("grant_types"), body.get("redirect_uris")
+    if isinstance(grants, list) and GRANT in grants and not uris:
+        # Without a browser there is nowhere to redirect to (RFC 8628).
+        kinds: dict[str, Kind] = {}
+    else:
+        if not isinstance(uris, list) or not uris or not all(isinstance(uri, str) for uri in uris):
+            raise BadMetadata("invalid_redirect_uri", "redirect_uris must be a list of at least one URI.")
+        if len(uris) > MAX_URIS:
+            raise BadMetadata("invalid_redirect_uri", f"Register at most {MAX_URIS} redirect URIs.")
+        kinds = _kinds(uris, tuple(origins))
+        _only(body, "grant_types", {"authorization_code", "refresh_token", GRANT}, "authorization_code")
+        _only(body, "response_types", {"code"}, "code")
     method = _text(body, "token_endpoint_auth_method")
     return ClientMetadata(
         name=display_name(_text(body, "client_name")),

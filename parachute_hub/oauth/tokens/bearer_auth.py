@@ -2,6 +2,7 @@
 
 from twisted.web.iweb import IRequest
 
+from parachute_hub.oauth.authorization.scopes import COMMAND
 from parachute_hub.oauth.tokens.claims import Claims, InvalidToken
 from parachute_hub.oauth.tokens.issuer import Issuer
 from parachute_hub.site.auth import Principal, bearer
@@ -55,4 +56,5 @@ class BearerRecogniser:
             name=claims.subject,
             scopes=claims.scopes,
             user_id=None if record is None else record.user_id,
+            connection=record.family_id if record is not None and record.client_id == COMMAND else None,
         )

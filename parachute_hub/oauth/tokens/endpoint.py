@@ -12,9 +12,12 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub.oauth import cors, metadata
 from parachute_hub.oauth.authorization import resource
+from parachute_hub.oauth.authorization.policy import ErrorRedirect
 from parachute_hub.oauth.authorization.resource import InvalidTarget, Target
 from parachute_hub.oauth.authorization.scopes import split
 from parachute_hub.oauth.clients.lookup import ClientDirectory, secret_matches
+from parachute_hub.oauth.device import policy as device
+from parachute_hub.oauth.device.requests import DeviceRequests
 from parachute_hub.oauth.params import Params, form
 from parachute_hub.oauth.tokens.grant_policy import Deny
 from parachute_hub.oauth.tokens.issuer import Issuer
@@ -28,7 +31,18 @@ from parachute_hub.store.rows import Client
 from parachute_hub.system.networks import network_of
 
 PER_MINUTE = 60
-_ONCE = ("grant_type", "client_id", "client_secret", "code", "redirect_uri", "code_verifier", "refresh_token", "scope")
+MAX_SCOPE = 4096
+_ONCE = (
+    "grant_type",
+    "client_id",
+    "client_secret",
+    "code",
+    "device_code",
+    "redirect_uri",
+    "code_verifier",
+    "refresh_token",
+    "scope",
+)
 
 
 class TokenArea:
@@ -42,6 +56,7 @@ class TokenArea:
         issuer: Issuer,
         directory: ClientDirectory,
         redeemer: TokenExchange,
+        devices: DeviceRequests,
         resources: Resources,
         address: Callable[[IRequest], str],
         clock: IReactorTime,
@@ -49,6 +64,7 @@ class TokenArea:
         self._issuer = issuer
         self._directory = directory
         self._redeemer = redeemer
+        self._devices = devices
         self._resources = resources
         self._address = address
         self._limit = RateLimit(times=PER_MINUTE, seconds=60.0, clock=clock.seconds)
@@ -67,10 +83,15 @@ class TokenArea:
                 given = await self._by_code(request, params, client)
             case "refresh_token":
                 given = await self._by_refresh(request, params, client)
+            case device.GRANT:
+                params.need("device_code")
+                given = await self._redeemer.device(
+                    params.get("device_code"), client_id=client.client_id, address=self._address(request)
+                )
             case "":
                 raise Refused(400, "invalid_request", "Missing: grant_type.")
             case _:
-                raise Refused(400, "unsupported_grant_type", "Use authorization_code or refresh_token.")
+                raise Refused(400, "unsupported_grant_type", "Use authorization_code, refresh_token or device_code.")
         if isinstance(given, Deny):
             raise Refused(400, given.error, given.description)
         return as_json(request, self._rendered(given))
@@ -88,6 +109,36 @@ class TokenArea:
         await self._redeemer.revoke(params.get("token"), client.client_id)
         request.setHeader("Content-Type", "application/json")
         return b""
+
+    @app.route("/oauth/device_authorization", methods=["POST", "OPTIONS"])
+    async def begin_device(self, request: IRequest) -> bytes:
+        """RFC 8628, section 3.1: a code for a device or program that has no browser. Never a link with the code in it:
+        whoever sends such a link to somebody would be let in as them.
+        """
+        if _begin(request):
+            return cors.preflight(request)
+        params = form(request)
+        _once(params, ("client_id", "client_secret", "scope"))
+        client = self._client(request, params)
+        self._count(request, client)
+        if not device.may_ask(client):
+            raise Refused(400, "unauthorized_client", "An owner of this hub must approve this client first.")
+        uris = " ".join(dict.fromkeys(uri for uri in params.all("resource") if uri))
+        scope = params.get("scope")[:MAX_SCOPE]
+        problem = self._devices.question(client, None, scope=scope, resource=uris)
+        if isinstance(problem, ErrorRedirect):
+            raise Refused(400, problem.error, problem.description)
+        begun = await self._devices.begin(client, scope=scope, resource=uris, address=self._address(request))
+        return as_json(
+            request,
+            {
+                "device_code": begun.device_code,
+                "user_code": device.shown(begun.user_code),
+                "verification_uri": f"{self._issuer.issuer}/oauth/device",
+                "expires_in": int(device.LIFETIME),
+                "interval": int(device.INTERVAL),
+            },
+        )
 
     def _count(self, request: IRequest, client: Client) -> None:
         """Count per client and address, so that a stranger who knows a client id cannot use up its limit."""

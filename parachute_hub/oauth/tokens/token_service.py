@@ -9,7 +9,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from parachute_hub.oauth.authorization.resource import Target
-from parachute_hub.oauth.authorization.scopes import authority_of
+from parachute_hub.oauth.authorization.scopes import authority_for
+from parachute_hub.oauth.device.policy import decide_poll
 from parachute_hub.oauth.tokens.claims import InvalidToken
 from parachute_hub.oauth.tokens.grant_policy import (
     REUSED,
@@ -21,6 +22,7 @@ from parachute_hub.oauth.tokens.grant_policy import (
     decide_refresh,
 )
 from parachute_hub.oauth.tokens.issuer import Issuer, Minted, NothingToGrant, TokenRequest
+from parachute_hub.store.device_codes import DeviceCodes
 from parachute_hub.store.grants import Grants
 from parachute_hub.store.rows import Act, Refresh
 from parachute_hub.store.tokens import Tokens
@@ -50,6 +52,7 @@ class TokenExchange:
         *,
         write: Write,
         grants: Grants,
+        device_codes: DeviceCodes,
         tokens: Tokens,
         users: Users,
         issuer: Issuer,
@@ -59,6 +62,7 @@ class TokenExchange:
     ) -> None:
         self._write = write
         self._grants = grants
+        self._device_codes = device_codes
         self._tokens = tokens
         self._users = users
         self._issuer = issuer
@@ -83,6 +87,19 @@ class TokenExchange:
                 now=self._clock.seconds(),
             )
             return self._carry_out(verdict, self._grants.use_code, address)
+
+        return await self._write(redeem)
+
+    async def device(self, code: str, *, client_id: str, address: str) -> IssuedTokens | Deny:
+        """Redeem a device code that a person has allowed. `address` is where the device is."""
+
+        def redeem() -> IssuedTokens | Deny:
+            found = self._device_codes.get(hashed(code))
+            family = self._grants.family(found.family_id) if found and found.family_id else None
+            asked = decide_poll(found, family, client_id=client_id, now=self._clock.seconds())
+            if asked.code is not None:
+                self._device_codes.put(asked.code)
+            return self._carry_out(asked.verdict, lambda _, *first: self._grants.begin(*first), address)
 
         return await self._write(redeem)
 
@@ -204,7 +221,7 @@ class TokenExchange:
                     subject=user.id,
                     client_id=family.client_id,
                     scopes=verdict.scopes,
-                    authority=authority_of(user),
+                    authority=authority_for(user, family.client_id),
                     lifetime=ACCESS_LIFETIME,
                     created_via="oauth_refresh",
                     user_id=user.id,
