@@ -1,15 +1,16 @@
-"""HTTP client for the running hub over loopback. Synchronous, since a command does one thing and exits."""
+"""HTTP client for a hub: the one on this machine, or another. Synchronous, since a command does one thing and exits."""
 
 import http.client
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 from urllib.parse import quote
 
 from parachute_hub.system import strict_json
 from parachute_hub.system.home import Home
+from parachute_hub.system.log_lines import visible
 from parachute_hub.system.strict_json import BadJson
 
 TIMEOUT = 150.0
@@ -43,47 +44,126 @@ class HubDown(CommandError):
 
 
 class HubRefused(CommandError):
-    """The hub returned an error with this `status` and `body`."""
+    """The hub returned an error with this `status` and `body`. `help` says what to do about a refused token."""
 
-    def __init__(self, status: int, body: dict[str, Any]) -> None:
+    def __init__(self, status: int, body: dict[str, Any], help: str = "") -> None:
         text = str(body.get("error_description") or body.get("error") or f"The hub answered {status}.")
-        super().__init__(f"{text} Restart the hub: it makes a new operator.token." if status == 401 else text)
+        super().__init__(f"{text} {help}" if status == 401 and help else text)
         self.status = status
         self.body = body
 
 
-class HubClient:
-    """The API of the hub that holds `home`. Raises CommandError if the home belongs to another user."""
+class Link(Protocol):
+    """How to reach a hub, and with which token. `help` is for when it does not take the token."""
+
+    help: str
+    elsewhere: bool
+
+    def connect(self, timeout: float) -> http.client.HTTPConnection:
+        """A connection, not opened yet. Raises HubDown."""
+
+    def token(self) -> str:
+        """A token for that hub and no other. Raises CommandError."""
+
+    def silent(self) -> HubDown:
+        """The error for a hub that does not answer."""
+
+    def instance(self) -> str | None:
+        """Which hub must answer; None for any. Raises HubDown if there is none."""
+
+    def opens(self, vault: str, verb: str) -> bool:
+        """True if its token opens this vault by itself, so that none has to be made."""
+
+    def confirmed(self, client: "HubClient", operation: str) -> str | None:
+        """A proof that the person agrees to an operation; None if this link has nobody to ask."""
+
+
+class HubHere:
+    """The hub that holds `home`. Raises CommandError if the home belongs to another user."""
+
+    help = "Restart the hub: it makes a new operator.token."
+    elsewhere = False
 
     def __init__(self, home: Path) -> None:
         if home.exists() and not os.access(home, os.X_OK):
             raise CommandError(f"{home} belongs to another user. Run this as the hub's own user.")
         self._home = home
         self._announced = Home(home).announced()
+
+    def connect(self, timeout: float) -> http.client.HTTPConnection:
+        """Over loopback."""
+        return http.client.HTTPConnection("127.0.0.1", int(self._there()["port"]), timeout=timeout)
+
+    def token(self) -> str:
+        """The operator token."""
+        try:
+            return (self._home / "operator.token").read_text().strip()
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise CommandError(
+                f"{self._home / 'operator.token'} cannot be read: {error.strerror}. Run this as the hub's own user."
+            ) from None
+
+    def silent(self) -> HubDown:
+        """It announced itself, but may have stopped."""
+        return HubDown(
+            f"The hub for {self._home} does not answer on port {self._there()['port']}. "
+            "It may have stopped; start it with `parachute serve`."
+        )
+
+    def instance(self) -> str | None:
+        """The one that announced itself."""
+        return str(self._there().get("instance"))
+
+    def opens(self, vault: str, verb: str) -> bool:
+        """The operator token opens no vault."""
+        return False
+
+    def confirmed(self, client: "HubClient", operation: str) -> str | None:
+        """The operator token needs no proof."""
+        return None
+
+    def _there(self) -> Mapping[str, Any]:
+        if self._announced is None:
+            raise HubDown(f"No hub is running for {self._home}. Start it with `parachute serve`, or name its --home.")
+        return self._announced
+
+
+class HubClient:
+    """The API of a hub: the one that holds this home, or the one at the end of a link."""
+
+    def __init__(self, hub: Path | Link) -> None:
+        self.link: Link = HubHere(hub) if isinstance(hub, Path) else hub
         self.phase = "up"
 
     @property
     def running(self) -> bool:
-        """True if a hub announced itself for this home and still answers there."""
-        if self._announced is None:
+        """True if the hub that announced itself for this home answers.
+
+        Raises HubDown if one on another machine does not.
+        """
+        try:
+            instance = self.link.instance()
+        except HubDown:
             return False
         try:
             health = self.health()
         except CommandError:
+            if self.is_elsewhere:
+                raise
             return False
         self.phase = str(health.get("phase", "up"))
-        return bool(health.get("instance") == self._announced.get("instance"))
+        return instance in (None, health.get("instance"))
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """True for a hub on another machine."""
+        return self.link.elsewhere
 
     def not_up(self) -> str | None:
         """A sentence about a hub that was found `running` but is not up; None for one that is."""
         return NOT_UP.get(self.phase)
-
-    @property
-    def port(self) -> int:
-        """The hub's port on 127.0.0.1. Raises HubDown."""
-        if self._announced is None:
-            raise HubDown(f"No hub is running for {self._home}. Start it with `parachute serve`, or name its --home.")
-        return int(self._announced["port"])
 
     def health(self) -> dict[str, Any]:
         return self.call("GET", "/health")
@@ -93,9 +173,22 @@ class HubClient:
     ) -> dict[str, Any]:
         """One API call; returns the JSON object. Raises HubDown or HubRefused.
 
-        `bearer` is sent in place of the operator token.
+        `bearer` is sent in place of the link's token. Where the hub wants a confirmation, the person is asked for it.
         """
-        connection, response = self._ask(method, path, body, bearer=bearer)
+        try:
+            return self._call(method, path, body, bearer=bearer)
+        except HubRefused as refused:
+            if refused.body.get("error") != "step_up_required":
+                raise
+            proof = self.link.confirmed(self, str(refused.body.get("operation", "")))
+            if proof is None:
+                raise
+            return self._call(method, path, body, bearer=bearer, proof=proof)
+
+    def _call(
+        self, method: str, path: str, body: dict[str, Any] | bytes | None, *, bearer: str | None, proof: str = ""
+    ) -> dict[str, Any]:
+        connection, response = self._ask(method, path, body, bearer=bearer, proof=proof)
         try:
             raw = response.read()
         except (OSError, http.client.HTTPException):
@@ -107,7 +200,7 @@ class HubClient:
         except BadJson:
             value = {"error": "not_json", "error_description": f"The hub answered {response.status} without JSON."}
         if response.status >= 400:
-            raise HubRefused(response.status, value if isinstance(value, dict) else {})
+            raise HubRefused(response.status, value if isinstance(value, dict) else {}, self.link.help)
         return value if isinstance(value, dict) else {"value": value}
 
     def save(self, path: str, file: BinaryIO, told: Callable[[int], None] = lambda written: None) -> int:
@@ -118,7 +211,7 @@ class HubClient:
         connection, response = self._ask("GET", path, None, endless=True)
         try:
             if response.status >= 400:
-                raise HubRefused(response.status, {})
+                raise HubRefused(response.status, {}, self.link.help)
             written = 0
             while chunk := response.read(_CHUNK):
                 written += file.write(chunk)
@@ -139,7 +232,7 @@ class HubClient:
                     value = strict_json.read(raw, limit=len(raw)).value
                 except BadJson:
                     value = {}
-                raise HubRefused(response.status, value if isinstance(value, dict) else {})
+                raise HubRefused(response.status, value if isinstance(value, dict) else {}, self.link.help)
             for line in response:
                 yield line.decode("utf-8", "replace").rstrip("\n")
         except (OSError, http.client.HTTPException):
@@ -155,34 +248,27 @@ class HubClient:
         *,
         endless: bool = False,
         bearer: str | None = None,
+        proof: str = "",
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        port = self.port
-        headers = {"Accept": "application/json", "Authorization": f"Bearer {bearer or self._token()}"}
+        connection = self.link.connect(TIMEOUT)
+        headers = {"Accept": "application/json", "Authorization": f"Bearer {bearer or self.link.token()}"}
+        headers |= {"X-Parachute-Proof": proof} if proof else {}
         if body is not None:
             headers["Content-Type"] = "application/octet-stream" if isinstance(body, bytes) else "application/json"
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
         try:
             connection.request(method, path, json.dumps(body) if isinstance(body, dict) else body, headers)
             wire, response = connection.sock, connection.getresponse()
             if endless:
                 wire.settimeout(None)
-            return connection, response
         except (OSError, http.client.HTTPException):
             connection.close()
-            raise HubDown(
-                f"The hub for {self._home} does not answer on port {port}. "
-                "It may have stopped; start it with `parachute serve`."
-            ) from None
-
-    def _token(self) -> str:
-        try:
-            return (self._home / "operator.token").read_text().strip()
-        except FileNotFoundError:
-            return ""
-        except OSError as error:
-            raise CommandError(
-                f"{self._home / 'operator.token'} cannot be read: {error.strerror}. Run this as the hub's own user."
-            ) from None
+            raise self.link.silent() from None
+        if 300 <= response.status < 400:
+            # The token stays with the origin that issued it, so no redirect is followed.
+            place = response.headers.get("Location", "")
+            connection.close()
+            raise CommandError(f"The hub sends the command elsewhere ({visible(place)[:200]}). It was not followed.")
+        return connection, response
 
 
 def module_path(short: str, action: str = "") -> str:

@@ -26,8 +26,20 @@ def home_of(arguments: Namespace) -> Path:
 
 
 def client_of(arguments: Namespace) -> HubClient:
-    """The client for that home."""
-    return HubClient(home_of(arguments))
+    """The client for the hub that the arguments mean: by name, on this machine, or the last one signed in to."""
+    name = vars(arguments).get("hub") or os.environ.get("PARACHUTE_HUB") or ""
+    home = home_of(arguments)
+    here = arguments.home or os.environ.get("PARACHUTE_HOME") or (home / "operator.token").exists()
+    if name == "local" or (not name and here):
+        return HubClient(home)
+    from parachute_hub.cli.profiles import profiles
+    from parachute_hub.cli.remote import RemoteHub
+
+    store = profiles()
+    profile = store.get(name) if name else next(iter(store.all()), None)
+    if profile is None and name:
+        raise CommandError(f"You are not signed in to a hub called {name}. See: parachute hubs", code=2)
+    return HubClient(home) if profile is None else HubClient(RemoteHub(profile, store))
 
 
 def show(arguments: Namespace, value: dict[str, Any], text: str) -> None:
@@ -167,6 +179,8 @@ def install(arguments: Namespace) -> int:
     name = arguments.module
     done = "{short} is installed and running."
     if name.startswith((".", "/", "~")) or name.endswith((".tgz", ".tar.gz")):
+        if client_of(arguments).is_elsewhere:
+            raise CommandError("A folder or tarball is installed by the command on the hub's own machine.", code=2)
         body["source"] = str(Path(name).expanduser().absolute())
     else:
         short, _, version = name.partition("@")

@@ -98,7 +98,7 @@ def is_safe(problem: Mapping[str, Any]) -> bool:
 
 def repair(home: Path, client: HubClient, problem: Mapping[str, Any]) -> bool:
     """Make the first safe fix. False if there is none. Raises CommandError or OSError."""
-    if problem["key"] in _MODES:
+    if problem["key"] in _MODES and not client.is_elsewhere:
         name, mode = _MODES[problem["key"]]
         (home / name).chmod(mode)
         return True

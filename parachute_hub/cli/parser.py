@@ -10,6 +10,7 @@ from parachute_hub.cli import (
     completion,
     export,
     lock,
+    login,
     logs,
     migrate,
     module_new,
@@ -39,7 +40,7 @@ def parser() -> ArgumentParser:
     """The parser; each subcommand carries its function."""
     top = _top()
     top.add_argument("--version", action="version", version=f"parachute {__version__}")
-    _everywhere(top, home=None, json=False)
+    _everywhere(top, home=None, json=False, hub=None)
     words = top.add_subparsers(metavar="WORD", required=True)
 
     def word(name: str, action: Action, text: str) -> ArgumentParser:
@@ -100,7 +101,14 @@ def parser() -> ArgumentParser:
     config.add_argument("assignments", nargs="*", metavar="KEY=VALUE", help="what to change")
     check_up = word("doctor", _doctor, "Check this hub and suggest repairs.")
     check_up.add_argument("--fix", action="store_true", help="repair what is safe to repair, without the hub as well")
-    for add in (backup.add_words, notices.add_words, migrate.add_word, export.add_words, service.add_words):
+    for add in (
+        login.add_words,
+        backup.add_words,
+        notices.add_words,
+        migrate.add_word,
+        export.add_words,
+        service.add_words,
+    ):
         add(words, _everywhere)
     for name in commands.REPLACED:
         # Without a line in the help: these are the older hub's words.
@@ -120,9 +128,12 @@ def _top() -> ArgumentParser:
     )
 
 
-def _everywhere(sub: ArgumentParser, home: str | None = SUPPRESS, json: bool | str = SUPPRESS) -> None:
+def _everywhere(
+    sub: ArgumentParser, home: str | None = SUPPRESS, json: bool | str = SUPPRESS, hub: str | None = SUPPRESS
+) -> None:
     """Options accepted before or after the subcommand. After it, a missing option keeps the earlier value."""
     sub.add_argument("--home", default=home, help="the hub's folder [PARACHUTE_HOME; ~/.parachute]")
+    sub.add_argument("--hub", default=hub, help="a hub that you signed in to, or local [PARACHUTE_HUB]")
     sub.add_argument("--json", action="store_true", default=json, help="print JSON for programs")
 
 

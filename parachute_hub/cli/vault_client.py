@@ -2,7 +2,8 @@
 
 import http.client
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
@@ -12,10 +13,12 @@ from attrs import define
 from parachute_hub.cli.client import CommandError, HubClient, HubDown
 from parachute_hub.system import strict_json
 from parachute_hub.system.strict_json import BadJson
+from parachute_hub.system.timestamps import from_utc
 
-_TIMEOUT = 300.0
+_ANSWER_SECONDS = 300.0
 _TOKEN_LIFETIME = 12 * 3600
 _CHUNK = 256 * 1024
+_SPARE = 60.0
 
 
 class VaultRefused(CommandError):
@@ -31,8 +34,8 @@ class VaultClient:
     """One vault. Requests use one connection, which is opened again after it broke."""
 
     name: str
-    _port: int
-    _token: str
+    _connect: Callable[[float], http.client.HTTPConnection]
+    _token: Callable[[], str]
     _connection: http.client.HTTPConnection | None = None
 
     def get(self, path: str) -> Any:
@@ -67,8 +70,8 @@ class VaultClient:
     ) -> http.client.HTTPResponse:
         fresh = self._connection is None
         if self._connection is None:
-            self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_TIMEOUT)
-        sent = {"Authorization": f"Bearer {self._token}", "Accept": "application/json", **headers}
+            self._connection = self._connect(_ANSWER_SECONDS)
+        sent = {"Authorization": f"Bearer {self._token()}", "Accept": "application/json", **headers}
         try:
             self._connection.request(
                 method, f"/vault/{quote(self.name, safe='')}/{path}", body, sent, encode_chunked=body is not None
@@ -100,19 +103,44 @@ class VaultClient:
 @contextmanager
 def open_vault(client: HubClient, name: str, verb: str) -> Iterator[VaultClient]:
     """The vault with `read` or `write` access. Raises CommandError if there is no such vault."""
-    known = [str(vault["name"]) for vault in client.call("GET", "/vaults")["vaults"]]
-    if name not in known:
-        there = f"There are: {', '.join(known)}." if known else "Install the vault first."
-        raise CommandError(f"There is no vault {json.dumps(name, ensure_ascii=False)}. {there}")
-    minted = client.call(
-        "POST",
-        "/api/auth/mint-token",
-        {"scope": f"vault:{name}:{verb}", "expires_in": _TOKEN_LIFETIME, "name": "parachute command"},
-    )
-    vault = VaultClient(name, client.port, minted["token"])
+    if client.link.opens(name, verb):
+        tokens, end = client.link.token, _nothing
+    else:
+        known = [str(vault["name"]) for vault in client.call("GET", "/vaults")["vaults"]]
+        if name not in known:
+            there = f"There are: {', '.join(known)}." if known else "Install the vault first."
+            raise CommandError(f"There is no vault {json.dumps(name, ensure_ascii=False)}. {there}")
+        minted = _Minted(client, f"vault:{name}:{verb}")
+        tokens, end = minted.token, minted.end
+    vault = VaultClient(name, client.link.connect, tokens)
     try:
         yield vault
     finally:
         vault.close()
-        with suppress(CommandError):
-            client.call("POST", "/api/auth/revoke-token", {"jti": minted["jti"]})
+        end()
+
+
+def _nothing() -> None:
+    return
+
+
+@define
+class _Minted:
+    """A token for a vault, renewed before it ends: one that another token makes lives no longer than that."""
+
+    _client: HubClient
+    _scope: str
+    _now: dict[str, Any] | None = None
+
+    def token(self) -> str:
+        """A token that is good for another minute."""
+        if self._now is None or from_utc(self._now["expires_at"]) < time.time() + _SPARE:
+            wish = {"scope": self._scope, "expires_in": _TOKEN_LIFETIME, "name": "parachute command"}
+            self._now = self._client.call("POST", "/api/auth/mint-token", wish)
+        return str(self._now["token"])
+
+    def end(self) -> None:
+        """Revoke it. One that was made by a sign-in is left to end by itself, because the sign-in would end with it."""
+        if self._now is not None and not self._client.is_elsewhere:
+            with suppress(CommandError):
+                self._client.call("POST", "/api/auth/revoke-token", {"jti": self._now["jti"]})

@@ -71,6 +71,7 @@ class HubProcess:
     catalog: Path | None = None
     environment: Mapping[str, str] = field(factory=dict)
     port: int = field(factory=free_port)
+    interface: str = "127.0.0.1"
     module_ports: range = field(factory=module_ports)
     program: tuple[str, ...] = (str(Path(sys.executable).parent / "twistd"),)
     process: "subprocess.Popen[bytes] | None" = None
@@ -93,7 +94,7 @@ class HubProcess:
     def spawn(self) -> "subprocess.Popen[bytes]":
         """Start the process without waiting for it."""
         words = [*self.program, "-n", "--pidfile=", "parachute"]
-        words += ["--home", str(self.home), "--listen", f"tcp:{self.port}:interface=127.0.0.1"]
+        words += ["--home", str(self.home), "--listen", f"tcp:{self.port}:interface={self.interface}"]
         if self.catalog:
             words += ["--catalog", str(self.catalog)]
         # A person's Python keeps what it has compiled; only a build machine is told not to.
