@@ -210,7 +210,7 @@ async def compose(core: ProcessContext) -> Composition:
         engine=engine,
         lag=lag,
         timers=(
-            partial(engine.sleeper.start, core.reactor),
+            engine.sleeper.start,
             partial(every, core.reactor, PROBE_SECONDS, partial(_look, probe), "Writing to the disk"),
             backups.timer,
             notices.timer,

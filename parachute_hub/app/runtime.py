@@ -110,7 +110,7 @@ def build_engine(core: ProcessContext, origins: Origins) -> ModuleRuntime:
         requests=lambda short: core.front.metrics.of(short).requests,
         under_way=core.front.under_way,
         busy=partial(ask_busy, core.reactor),
-        now=core.reactor.seconds,
+        clock=core.reactor,
     )
     bus.subscribe(lambda numbered: _follow(installed_modules, links, on_disk.fence, supervisor, numbered.event))
     return ModuleRuntime(

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
 from parachute_hub.supervise.memory.policy import Container
@@ -21,8 +21,10 @@ PERIOD = 5.0
 _UNKNOWN = 64 << 20
 # In use beyond this fraction of the limit, a module is woken only once another one sleeps.
 _FULL = 0.9
-# A module that was used in the last seconds does not make room for others.
-_JUST_USED = 2.0
+# In seconds: a module that was used just now does not make room for others, which wait for that.
+_JUST_USED = 0.3
+_ROOM_POLL = 0.1
+_ROOM_SECONDS = 10.0
 _RUNNING = (ModuleState.READY, ModuleState.DEGRADED)
 
 
@@ -102,16 +104,16 @@ class Sleeper:
     requests: Callable[[str], int]
     under_way: Callable[[int], int]
     busy: Callable[[int], Awaitable[bool]]
-    now: Callable[[], float]
+    clock: Any
     refused: set[str] = field(factory=set, init=False)
     _seen: dict[str, _Seen] = field(factory=dict, init=False)
     _waking: dict[str, list["Deferred[None]"]] = field(factory=dict, init=False)
     _failures: FailureLog = field(factory=FailureLog, init=False)
     _log = Logger()
 
-    def start(self, clock: Any) -> LoopingCall:
+    def start(self) -> LoopingCall:
         """Look at the modules every PERIOD seconds."""
-        return every(clock, PERIOD, lambda: Deferred.fromCoroutine(self.look()), "Looking for unused modules")
+        return every(self.clock, PERIOD, lambda: Deferred.fromCoroutine(self.look()), "Looking for unused modules")
 
     async def look(self) -> None:
         """Let those sleep that were not used for long enough, and do not report a problem of their own."""
@@ -155,25 +157,39 @@ class Sleeper:
         await self.modules.wake(short)
 
     async def _make_room(self, short: str) -> None:
-        container = self.modules.container()
-        if container.limit is None or container.used is None:
-            return
-        idle = [
-            Usage(status.short, self._unused(status), self.modules.size(status.short) or _UNKNOWN)
-            for status in self.modules.all()
-            if status.state in _RUNNING and self.after(status.short) is not None
-        ]
-        chosen = to_end(idle, container.used, self.modules.size(short) or _UNKNOWN, container.limit)
+        by = self.clock.seconds() + _ROOM_SECONDS
+        while (chosen := self._to_end(short)) is None and self.clock.seconds() < by and self._may_sleep(short):
+            await deferLater(self.clock, _ROOM_POLL)
         if chosen is None:
             self.refused.add(short)
             raise NoRoom(short)
         for other in chosen:
             await self._end(other, f"It made room for {short}.", forced=True)
 
+    def _may_sleep(self, but: str) -> list[Status]:
+        """The running modules that may sleep."""
+        return [
+            status
+            for status in self.modules.all()
+            if status.short != but and status.state in _RUNNING and self.after(status.short) is not None
+        ]
+
+    def _to_end(self, short: str) -> list[str] | None:
+        container = self.modules.container()
+        if container.limit is None or container.used is None:
+            return []
+        idle = [
+            Usage(status.short, self._unused(status), self.modules.size(status.short) or _UNKNOWN)
+            for status in self._may_sleep(short)
+        ]
+        # Those that are being woken have not taken all of their memory yet.
+        need = sum(self.modules.size(waking) or _UNKNOWN for waking in self._waking)
+        return to_end(idle, container.used, need, container.limit)
+
     async def _end(self, short: str, why: str, forced: bool = False) -> None:
         port = self.modules.owned_port(short)
         if not forced and port is not None and await self.busy(port):
-            self._seen[short].at = self.now()
+            self._seen[short].at = self.clock.seconds()
             return
         status = self.modules.status(short)
         # Meanwhile a request may have come, or a person may have stopped it.
@@ -184,7 +200,8 @@ class Sleeper:
 
     def _unused(self, status: Status) -> float:
         """Seconds since the module was last seen in use."""
-        now, count = self.now(), self.requests(status.short)
+        count = self.requests(status.short)
+        now: float = self.clock.seconds()
         port = self.modules.owned_port(status.short)
         seen = self._seen.get(status.short)
         if seen is None or seen.requests != count or (port is not None and self.under_way(port)):

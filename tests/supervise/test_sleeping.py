@@ -13,12 +13,12 @@ MB = 1 << 20
 
 class RoomTests(SynchronousTestCase):
     def test_who_makes_room(self) -> None:
-        idle = [Usage("a", 30.0, 45), Usage("b", 90.0, 45), Usage("c", 1.0, 45)]
+        idle = [Usage("a", 30.0, 45), Usage("b", 90.0, 45), Usage("c", 0.2, 45)]
         for used, expected in ((100, []), (140, ["b"]), (200, ["b", "a"]), (230, None)):
             self.assertEqual(to_end(idle, used=used, need=45, limit=200), expected, used)
 
     def test_one_that_was_just_used_makes_no_room(self) -> None:
-        self.assertIsNone(to_end([Usage("c", 1.0, 100)], used=190, need=45, limit=200))
+        self.assertIsNone(to_end([Usage("c", 0.2, 100)], used=190, need=45, limit=200))
 
 
 class FakeModules:
@@ -73,15 +73,15 @@ class SleeperTests(SynchronousTestCase):
         self.after: dict[str, float] = {"vault": 60.0, "notes": 60.0}
         self.sleeper = Sleeper(
             modules=self.modules,
-            after=self.after.get,
+            after=lambda short: self.after.get(short),
             requests=lambda short: self.requests.get(short, 0),
             under_way=lambda port: self.open.get(port, 0),
             busy=self.busy,
-            now=self.clock.seconds,
+            clock=self.clock,
         )
         for short in ("vault", "notes", "scribe"):
             self.modules.put(short, ModuleState.READY)
-        loop = self.sleeper.start(self.clock)
+        loop = self.sleeper.start()
         self.addCleanup(loop.stop)
 
     async def busy(self, port: int) -> bool:
@@ -145,6 +145,37 @@ class SleeperTests(SynchronousTestCase):
         self.pass_time(10)
         self.successResultOf(self.woken("more"))
         self.assertEqual(self.modules.calls, [("sleep", "notes"), ("wake", "more")])
+
+    def test_one_that_was_just_used_is_waited_for(self) -> None:
+        self.modules.limit = 256 * MB
+        self.modules.put("more", ModuleState.ASLEEP)
+        self.after = {"vault": 60.0}
+        self.requests["vault"] = 1
+        woken = self.woken("more")
+        self.clock.pump([0.1] * 2)
+        self.assertNoResult(woken)
+        self.clock.pump([0.1] * 3)
+        self.successResultOf(woken)
+        self.assertEqual(self.modules.calls, [("sleep", "vault"), ("wake", "more")])
+
+    def test_those_that_wake_together_need_room_for_all(self) -> None:
+        self.modules.limit = 300 * MB
+        for short in ("one", "two"):
+            self.modules.put(short, ModuleState.ASLEEP)
+        self.pass_time(10)
+        self.modules.starting = Deferred()
+        self.woken("one")
+        self.woken("two")
+        self.clock.pump([0.1] * 5)
+        self.assertEqual(self.modules.calls, [("wake", "one"), ("sleep", "vault"), ("wake", "two")])
+
+    def test_one_that_is_used_all_the_time_makes_no_room(self) -> None:
+        self.modules.limit = 256 * MB
+        self.modules.put("more", ModuleState.ASLEEP)
+        self.open = {2000: 1, 2001: 1}
+        woken = self.woken("more")
+        self.clock.pump([0.1] * 105)
+        self.failureResultOf(woken, NoRoom)
 
     def test_without_anyone_to_make_room(self) -> None:
         self.modules.limit = 200 * MB
