@@ -146,7 +146,7 @@ class Newcomer:
         page.get_by_label("Speech becomes text").select_option("With a program on this machine")
         page.get_by_label("Program", exact=True).fill(program)
         self.look(page, "admin-scribe")
-        page.get_by_role("button", name="Save").press("Enter")
+        page.get_by_role("button", name="Save", exact=True).press("Enter")
         dialog = page.get_by_role("dialog", name="Confirm it's you")
         expect(dialog).to_be_visible()
         picture(page, "admin-step-up")

@@ -182,7 +182,7 @@ class SettingsFormTests(AdminCase):
             self.assertEqual(findings(page), [])
             picture(page, f"settings-form-{size['width']}-{scheme}")
             with page.expect_request(lambda request: request.method == "PUT") as asked:
-                page.get_by_role("button", name="Save").click()
+                page.get_by_role("button", name="Save", exact=True).click()
             self.assertEqual(asked.value.post_data_json, {"provider": "command", "command": "whisper-cli {file}"})
 
 

@@ -118,7 +118,7 @@ class AdminOnHubTests(SynchronousTestCase):
 
         self.page.get_by_text("Show settings of Scribe").click()
         self.page.get_by_label("Model").fill("tiny")
-        self.page.get_by_role("button", name="Save").click()
+        self.page.get_by_role("button", name="Save", exact=True).click()
         self.confirm()
         expect(self.page.get_by_role("status").get_by_text("Saved")).to_be_visible()
         self.page.reload()
@@ -172,7 +172,7 @@ class AdminOnHubTests(SynchronousTestCase):
         expect(self.page.get_by_role("heading", name="Your account")).to_be_visible()
         self.page.get_by_role("link", name="Change name").click()
         self.page.get_by_label("Name").fill("Ärla 🌷")
-        self.page.get_by_role("button", name="Save").click()
+        self.page.get_by_role("button", name="Save", exact=True).click()
         expect(self.page.get_by_text("You are Ärla 🌷")).to_be_visible()
         self.page.get_by_role("link", name="Parachute").click()
         expect(self.page.get_by_role("heading", name="Hello, Ärla 🌷")).to_be_visible()

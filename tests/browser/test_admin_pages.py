@@ -255,7 +255,7 @@ class ChangesTests(AdminCase):
         expect(page.get_by_role("group", name="The service").get_by_label("Api key")).to_be_visible()
         with page.expect_request(lambda request: request.method == "PUT") as asked:
             page.get_by_label("Time limit").fill("60")
-            page.get_by_role("button", name="Save").click()
+            page.get_by_role("button", name="Save", exact=True).click()
         self.assertEqual(asked.value.post_data_json, {"time_limit": 60})
         self.assertEqual(asked.value.headers["x-parachute-csrf"], "c")
         expect(page.get_by_role("status").get_by_text("Saved")).to_be_visible()

@@ -1,4 +1,4 @@
-import { beforeEach, expect, jest, test } from "bun:test"
+import { afterEach, beforeEach, expect, jest, test } from "bun:test"
 import { UNDO_FOR, Undo } from "./undo"
 
 let told: string[] = []
@@ -9,6 +9,8 @@ beforeEach(() => {
   told = []
   jest.useFakeTimers()
 })
+
+afterEach(() => jest.useRealTimers())
 
 test("an act is hidden at once, and done after ten seconds", async () => {
   const undo = new Undo(doors)
