@@ -44,6 +44,7 @@ from parachute_hub.store.rows import Act
 from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.settings import StoredSettings
 from parachute_hub.store.throttles import Throttles
+from parachute_hub.store.trail import Trail
 from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
 
@@ -64,13 +65,13 @@ class Accounts:
     setup: Setup
     origin: HubOrigin
     audit: Audit
+    trail: Trail
     caller: Caller
     browser: Browser
     clock: Clock
     write: Write
     _boot: "Boot"
     _prune: Callable[[], None]
-    _log = Logger()
 
     async def boot(self, initial: InitialAdmin | None, reset_owner: str | None) -> Sequence[str]:
         """Before the first request: create the owner from the environment, or return log lines with the setup token."""
@@ -79,13 +80,6 @@ class Accounts:
     async def prune(self) -> None:
         """Delete expired data. Called about hourly."""
         await self.write(self._prune)
-
-    def note(self, act: Act) -> None:
-        """Record an action whose response was already sent. Failures are logged."""
-        noted = self.write(self.audit.note, act)
-        noted.addErrback(
-            lambda failure: self._log.error("{act} was not recorded: {why}", act=act.action, why=failure.value)
-        )
 
 
 @frozen(kw_only=True)
@@ -151,6 +145,7 @@ def build(
     """
     users, sessions, stored = Users(database), Sessions(database), StoredSettings(database)
     audit, write = Audit(database, acted), database.write
+    trail = Trail(write, audit, clock)
     guard = AttemptThrottle(Throttles(database), sessions, clock)
     gate = SetupGate(users)
     second_factor = SecondFactor(factors=Factors(database), sealer=sealer, hasher=hasher, clock=clock, random=random)
@@ -256,7 +251,7 @@ def build(
             ),
             MountedArea(
                 ("/account/download",),
-                DownloadPages(sessions=recogniser, vaults=vaults, exports=exports).app.resource(),
+                DownloadPages(sessions=recogniser, vaults=vaults, exports=exports, done=trail.done).app.resource(),
             ),
             MountedArea(
                 ("/account/setup",),
@@ -281,6 +276,7 @@ def build(
         setup=setup,
         origin=origin,
         audit=audit,
+        trail=trail,
         caller=caller,
         browser=browser,
         clock=clock,

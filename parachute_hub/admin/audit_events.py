@@ -43,7 +43,7 @@ class EventTrail:
     An operation's last event comes on behalf of whoever started it, because operations keep their context.
     """
 
-    note: Callable[[Act], None]
+    note: Callable[[Act], object]
     clock: Callable[[], float]
     _noted: "deque[str]" = field(factory=lambda: deque(maxlen=200), init=False)
     _states: dict[str, tuple[str, Any]] = field(factory=dict, init=False)

@@ -1,7 +1,7 @@
-"""Names who acts for each request, and audits the acts that no service of their own records, and all refused attempts.
+"""Names who acts for each request, and audits attempts that were refused or failed.
 
-An act is noted when its handler has ended, also if the client has left by then. Operations, transactions and accounts
-note what they did themselves.
+What has happened is recorded by whoever did it. An attempt is recorded when its handler has ended, also if the client
+has left by then.
 """
 
 import re
@@ -34,15 +34,16 @@ _SUBJECTS = ("module", "name", "channel", "key")
 
 
 def _pattern(rule: str) -> re.Pattern[str]:
-    """A rule of the route table as a pattern; its first variable is the object of the action."""
-    begin, *rest = re.split(r"<(path:)?\w+>", rule)
-    variables = zip(rest[::2], rest[1::2], strict=True)
-    return re.compile(
-        re.escape(begin) + "".join(("(.+)" if path else "([^/]+)") + re.escape(after) for path, after in variables)
-    )
+    """A rule of the route table as a pattern; its first variable is the object of the action, unless it is a secret."""
+    begin, *rest = re.split(r"<(path:)?(\w+)>", rule)
+    pattern = re.escape(begin)
+    for path, name, after in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
+        text = ".+" if path else "[^/]+"
+        pattern += (f"(?:{text})" if name == "token" else f"({text})") + re.escape(after)
+    return re.compile(pattern)
 
 
-_DEEDS = [(row, _pattern(row.rule)) for row in ROWS if row.records]
+_AUDITED = [(row, _pattern(row.rule)) for row in ROWS if row.records]
 # Their services count and note wrong passwords and codes.
 _NOTED_ELSEWHERE = ("sign-in", "second-factor", "confirm")
 # The page asks for what is missing, or says what was mistyped, and sends the same again.
@@ -60,7 +61,7 @@ def deed(method: bytes, path: bytes) -> tuple[Row, str] | None:
     ('module-stop', 'vault', None)
     """
     text = path.decode("latin-1").rstrip("/")
-    for row, pattern in _DEEDS:
+    for row, pattern in _AUDITED:
         found = pattern.fullmatch(text) if method == row.method.encode() else None
         if found is not None:
             return row, found[1] if pattern.groups else ""
@@ -92,9 +93,8 @@ class Refusals:
         return True
 
 
-class Recorded(Resource):
-    """Wraps an area. Requests act on behalf of the caller. Rows of the table that are audited by request are noted
-    when they have succeeded, every row when it was refused or has failed.
+class Attempts(Resource):
+    """Wraps an area. Requests act on behalf of the caller, and those that were refused or have failed are noted.
 
     `clock` is in epoch seconds; `refusals` are shared by all areas.
     """
@@ -106,7 +106,7 @@ class Recorded(Resource):
         area: IResource,
         *,
         who: Authenticator,
-        note: Callable[[Act], None],
+        note: Callable[[Act], object],
         caller: Caller,
         clock: Callable[[], float],
         refusals: Refusals,
@@ -132,18 +132,14 @@ class Recorded(Resource):
         act = evolve(act, means=who.means, address=who.address)
 
         def render() -> Any:
-            attempts.ended.set(lambda error: self._ended(row, act, request, error))
+            attempts.ended.set(lambda error: self._ended(act, request, error))
             return self._area.render(request)
 
         return acting(who, render)
 
-    def _ended(self, row: Row, act: Act, request: Any, error: BaseException | None) -> None:
+    def _ended(self, act: Act, request: Any, error: BaseException | None) -> None:
         status = error.status if isinstance(error, Refused) else request.code
-        if error is None and status < 400:
-            # An anonymous user was redirected to sign in.
-            if act.actor and row.by_request:
-                self._note(evolve(act, at=self._clock()))
-        elif self._is_told(act, error):
+        if (error is not None or status >= 400) and self._is_told(act, error):
             outcome = "refused" if isinstance(error, Refused) and status < 500 or error is None else "failed"
             why = error.description if isinstance(error, Refused) else _INTERNAL if error is not None else ""
             self._note(evolve(act, at=self._clock(), outcome=outcome, why=why))

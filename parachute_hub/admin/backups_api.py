@@ -106,7 +106,7 @@ class BackupsApi:
     async def test(self, request: IRequest, place_id: str) -> bytes:
         """Write, read and delete a small test object."""
         self._who.need(request, ADMIN)
-        await self._backups.places.probe(self._backups.places.get(place_id))
+        await self._backups.places.test(place_id)
         return as_json(request, {"works": True})
 
     @app.route("/api/backups/places/<place_id>/archives", methods=["GET"])
@@ -168,7 +168,9 @@ class BackupsApi:
         link = self._links.pop(hashed(token), None)
         if link is None or link.session_id != principal.session_id or link.expires_at < self._clock():
             raise not_found("This link has been used or has expired. Start the download again.")
-        return _Download(request).start(self._backups)
+        sent = _Download(request).start(self._backups)
+        Deferred.fromCoroutine(self._backups.done("backup-downloaded"))
+        return sent
 
     def _prove(self, request: IRequest, operation: str) -> Principal:
         principal = self._who.need(request, ADMIN)

@@ -11,6 +11,7 @@ from parachute_hub.site.answers import as_json
 from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator
 from parachute_hub.site.errors import Refused
+from parachute_hub.system.doer import Done
 
 
 class DiskArea:
@@ -19,12 +20,13 @@ class DiskArea:
     app: Klein = area()
 
     def __init__(
-        self, *, who: Authenticator, modules: ModuleServices, in_thread: Callable[..., Awaitable[Any]]
+        self, *, who: Authenticator, modules: ModuleServices, in_thread: Callable[..., Awaitable[Any]], done: Done
     ) -> None:
         """`in_thread` runs a blocking call in a thread."""
         self._who = who
         self._modules = modules
         self._in_thread = in_thread
+        self._done = done
 
     @app.route("/api/modules/disk", methods=["GET"])
     async def disk(self, request: IRequest) -> bytes:
@@ -42,4 +44,5 @@ class DiskArea:
         if any(not job.over for job in self._modules.jobs.all()):
             raise Refused(409, "operation_in_progress", "Wait until the current operation has finished.")
         freed = await self._in_thread(self._modules.clear)
+        await self._done("disk-cleared")
         return as_json(request, {"freed": freed})

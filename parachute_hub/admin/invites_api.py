@@ -77,10 +77,10 @@ class InvitesApi:
         return as_json(request, {"invite": self._shown(invite), **self._link(token)}, status=201)
 
     @app.route("/api/invites/<invite_id>/link", methods=["POST"])
-    def link(self, request: IRequest, invite_id: str) -> bytes:
+    async def link(self, request: IRequest, invite_id: str) -> bytes:
         """The link of an invitation once more, while it is valid."""
-        self._who.need(request, ADMIN)
-        return as_json(request, self._link(self._invitations.token(invite_id)))
+        actor = actor_of(self._who.need(request, ADMIN), self._address(request))
+        return as_json(request, self._link(await self._invitations.show(actor, invite_id)))
 
     @app.route("/api/invites/<invite_id>", methods=["DELETE"])
     async def revoke(self, request: IRequest, invite_id: str) -> bytes:

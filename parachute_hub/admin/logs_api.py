@@ -5,17 +5,23 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from klein import Klein
+from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
 from parachute_hub.admin.stream_api import Log, Stream, Streams, unbuffered
+from parachute_hub.modules.state.records import LOG_SIZES, RecordsRefused
 from parachute_hub.site.answers import as_json
 from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator
-from parachute_hub.site.errors import Refused
+from parachute_hub.site.bodies import read_json
+from parachute_hub.site.errors import Refused, not_stored
+from parachute_hub.system.doer import Done
 from parachute_hub.system.log_lines import LEVELS, Line, LogQuery
 from parachute_hub.system.timestamps import from_utc, to_the_millisecond
 
 HUB = "hub"
+MOST_LINES = 20_000
+"""The newest lines that are sent where no number is asked for: some 2 MB."""
 
 
 class ReadsLogs(Protocol):
@@ -112,21 +118,52 @@ class _Wire:
         self._stream.write("".join(f"{text}\n" for text in texts).encode("utf-8", "replace"))
 
 
+class LogSizes(Protocol):
+    """The part of `modules.state.records.RecordsFile` that says how much is kept."""
+
+    @property
+    def log_megabytes(self) -> int: ...
+
+    def choose_log_size(self, megabytes: int) -> "Deferred[None]": ...
+
+
 class HubLogArea:
-    """`GET /api/hub/logs`: the hub's own log."""
+    """`/api/hub/logs`: the hub's own log, and how much is kept of each log."""
 
     app: Klein = area()
 
-    def __init__(self, *, who: Authenticator, logs: Logs, ring: Log) -> None:
+    def __init__(self, *, who: Authenticator, logs: Logs, ring: Log, sizes: LogSizes, done: Done) -> None:
         self._who = who
         self._logs = logs
         self._ring = ring
+        self._sizes = sizes
+        self._done = done
 
     @app.route("/api/hub/logs", methods=["GET"])
     async def hub(self, request: IRequest) -> bytes | None:
         """As a module's log."""
         self._who.need(request, ADMIN)
         return await self._logs.answer(request, HUB, self._ring)
+
+    @app.route("/api/hub/logs/size", methods=["GET"])
+    def size(self, request: IRequest) -> bytes:
+        """What each log may take on the disk: `megabytes`, and the `sizes` to choose from."""
+        self._who.need(request, ADMIN)
+        return as_json(request, {"megabytes": self._sizes.log_megabytes, "sizes": list(LOG_SIZES)})
+
+    @app.route("/api/hub/logs/size", methods=["PUT"])
+    async def choose_size(self, request: IRequest) -> bytes:
+        """`{megabytes}`: from the next lines on."""
+        self._who.need(request, ADMIN)
+        size = next((one for one in LOG_SIZES if one == read_json(request).get("megabytes")), None)
+        if size is None:
+            raise Refused(400, "invalid_size", f"megabytes is one of {', '.join(map(str, LOG_SIZES))}.")
+        try:
+            await self._sizes.choose_log_size(size)
+        except RecordsRefused as error:
+            raise not_stored(error, str(error)) from None
+        await self._done("log-size-changed", f"{size} MB")
+        return self.size(request)
 
 
 def read_query(request: IRequest) -> LogQuery:
@@ -142,7 +179,7 @@ def read_query(request: IRequest) -> LogQuery:
         until=_time(_one(request, b"until"), "until"),
         level=known or "debug",
         text=_one(request, b"q"),
-        count=int(count) if count else None,
+        count=int(count) if count else MOST_LINES,
     )
 
 

@@ -1,6 +1,5 @@
 """The JSON API of modules, used by the admin app and the command."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from attrs import evolve
@@ -11,6 +10,7 @@ from twisted.web.iweb import IRequest
 from parachute_hub.admin.logs_api import Logs
 from parachute_hub.admin.modules_bodies import (
     asked_for,
+    channel_of,
     choices_of,
     lenient,
     local_request,
@@ -19,7 +19,7 @@ from parachute_hub.admin.modules_bodies import (
     vault_of,
     version_of,
 )
-from parachute_hub.admin.modules_view import ModulesView, settings_json, state_json
+from parachute_hub.admin.modules_view import ModulesView, moved_json, settings_json, state_json
 from parachute_hub.jobs.model import Job
 from parachute_hub.modules.assembly import ModuleServices
 from parachute_hub.modules.definition import names
@@ -30,13 +30,14 @@ from parachute_hub.modules.operations.health_gate import SupervisorApi
 from parachute_hub.modules.operations.install import InstallRequest
 from parachute_hub.modules.operations.upgrade import UpgradeRequest
 from parachute_hub.modules.packages.fetcher import guess_short
-from parachute_hub.modules.state.records import CHANNELS, RecordsRefused
+from parachute_hub.modules.state.records import RecordsRefused
 from parachute_hub.site.answers import as_json
 from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, AUTH, Authenticator, Principal, StepUp, prove_person
 from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused, not_found, not_stored
-from parachute_hub.supervise.model import ModuleState, Status
+from parachute_hub.supervise.model import ModuleState
+from parachute_hub.system.doer import Done
 
 _WEIGHTY = frozenset({"env", "trusted", "exposure", "registry_keys", "isolation", "may_read", "may_change"})
 _RESTING = (ModuleState.STOPPED, ModuleState.HELD, ModuleState.STOPPING, ModuleState.ASLEEP)
@@ -58,6 +59,7 @@ class ModulesArea:
         view: ModulesView,
         configuration: Configuration,
         logs: Logs,
+        done: Done,
     ) -> None:
         self._who = who
         self._step_up = step_up
@@ -68,6 +70,7 @@ class ModulesArea:
         self._view = view
         self._configuration = configuration
         self._logs = logs
+        self._done = done
 
     # --- the list, and all operations
 
@@ -88,10 +91,9 @@ class ModulesArea:
     async def channel(self, request: IRequest) -> bytes:
         """Set the release channel for further installs."""
         self._who.need(request, ADMIN)
-        channel = read_json(request).get("channel")
-        if channel not in CHANNELS:
-            raise Refused(400, "invalid_channel", "The channel must be latest or rc.")
-        await self._recorded(self._records.choose_channel(channel))
+        channel = channel_of(read_json(request), "")
+        await self._stored(self._records.choose_channel(channel))
+        await self._done("channel-changed", channel)
         return as_json(request, {"channel": self._modules.files.channel()})
 
     @app.route("/api/modules/install", methods=["POST"])
@@ -110,7 +112,12 @@ class ModulesArea:
         if entry is None or choices["init"] or "permissions" in body:
             self._step_up.prove(request, principal, f"install:{spec.name}")
         short = entry.short if entry else guess_short(spec.name)
-        asked = InstallRequest(short=short, package=spec.name, version=spec.version, channel=self._channel_of(body))
+        asked = InstallRequest(
+            short=short,
+            package=spec.name,
+            version=spec.version,
+            channel=channel_of(body, self._modules.files.channel()),
+        )
         return await self._begun(request, self._modules.installer.install(evolve(asked, **choices)))
 
     @app.route("/api/modules/upgrade-all", methods=["POST"])
@@ -151,7 +158,9 @@ class ModulesArea:
         """Cancel an operation. Returns its final state, including what was undone."""
         self._who.need(request, ADMIN)
         self._modules.jobs.cancel(job_id)
-        return as_json(request, (await self._modules.jobs.finished(job_id)).to_json())
+        job = await self._modules.jobs.finished(job_id)
+        await self._done("operation-cancelled", job.short)
+        return as_json(request, job.to_json())
 
     # --- one module
 
@@ -175,7 +184,7 @@ class ModulesArea:
             short=short,
             package=entry.package,
             version=version,
-            channel=self._channel_of(body),
+            channel=channel_of(body, self._modules.files.channel()),
             # A catalog entry with a source has exactly one version.
             source=entry.source if version is None else None,
             vault=vault_of(body),
@@ -190,7 +199,8 @@ class ModulesArea:
         self._refuse_busy(short)
         self._step_up.prove(request, principal, f"adopt:{short}")
         await self._modules.adoption.adopt(short)
-        return self._moved(request, await self._supervisor.start(short))
+        await self._done("module-adopt", short)
+        return as_json(request, moved_json(await self._supervisor.start(short)))
 
     @app.route("/api/modules/<short>/upgrade", methods=["POST"])
     async def upgrade(self, request: IRequest, short: str) -> bytes:
@@ -248,18 +258,23 @@ class ModulesArea:
     async def start(self, request: IRequest, short: str) -> bytes:
         """Enable and start."""
         self._runnable(request, short)
-        return self._moved(request, await self._supervisor.start(short))
+        moved = moved_json(await self._supervisor.start(short))
+        await self._done("module-start", short)
+        return as_json(request, moved)
 
     @app.route("/api/modules/<short>/restart", methods=["POST"])
     async def restart(self, request: IRequest, short: str) -> bytes:
         self._runnable(request, short)
-        return self._moved(request, await self._supervisor.restart(short))
+        moved = moved_json(await self._supervisor.restart(short))
+        await self._done("module-restart", short)
+        return as_json(request, moved)
 
     @app.route("/api/modules/<short>/heal-port", methods=["POST"])
     async def heal_port(self, request: IRequest, short: str) -> bytes:
         """Repair a mismatch between the assigned port and the one the module uses, and restart it."""
         self._runnable(request, short)
         text, status = await self._modules.ports.heal(short)
+        await self._done("module-heal-port", short)
         return as_json(request, {"short": short, "text": text, "state": state_json(status)})
 
     @app.route("/api/modules/<short>/stop", methods=["POST"])
@@ -269,9 +284,11 @@ class ModulesArea:
         self._refuse_busy(short)
         if self._supervisor.status(short) is None:
             if self._directory.row(short) is not None:
-                await self._recorded(self._records.want(short, False))
+                await self._stored(self._records.want(short, False))
+                await self._done("module-stop", short)
             return as_json(request, {"short": short, "stopped": False})
         state = await self._supervisor.stop(short)
+        await self._done("module-stop", short)
         return as_json(request, {"short": short, "stopped": True, "state": state_json(state)})
 
     @app.route("/api/modules/<short>/logs", methods=["GET"])
@@ -298,6 +315,7 @@ class ModulesArea:
         changes = read_json(request)
         self._step_up.prove(request, principal, f"configure:{short}")
         answer = await self._configuration.change(short, changes)
+        await self._done("module-config", short)
         named = await self._modules.files.fence.named(short, changes)
         if (answer["restart"] or named) and self._runs(short):
             await self._supervisor.restart(short)
@@ -307,7 +325,9 @@ class ModulesArea:
     async def test_config(self, request: IRequest, short: str) -> bytes:
         """Let the module try whether it can work with its settings."""
         self._known(request, short)
-        return as_json(request, await self._configuration.test(short))
+        answer = await self._configuration.test(short)
+        await self._done("module-config-tested", short)
+        return as_json(request, answer)
 
     @app.route("/api/modules/<short>/settings", methods=["GET"])
     def settings(self, request: IRequest, short: str) -> bytes:
@@ -324,22 +344,14 @@ class ModulesArea:
         # Whatever a package will be tomorrow runs then without another question.
         if _WEIGHTY & changes.keys() or changes.get("night"):
             self._step_up.prove(request, principal, f"configure:{short}")
-        await self._recorded(self._records.change(short, **changes))
+        await self._stored(self._records.change(short, **changes))
+        await self._done("module-settings", short)
         await self._modules.rowkeeper.look()
         if _RESTARTS & changes.keys() and self._runs(short):
             await self._supervisor.restart(short)
         return as_json(request, settings_json(self._records.get(short)))
 
     # --- helpers
-
-    def _channel_of(self, body: Mapping[str, Any]) -> str:
-        """The channel named in this request, else the hub's."""
-        channel = body.get("channel")
-        if not isinstance(channel, str):
-            return self._modules.files.channel()
-        if channel not in CHANNELS:
-            raise Refused(400, "invalid_channel", "The channel must be latest or rc.")
-        return channel
 
     async def _install_local(self, request: IRequest, principal: Principal, body: dict[str, Any]) -> bytes:
         """Install a tarball or folder of this machine, for those who control the machine."""
@@ -381,16 +393,7 @@ class ModulesArea:
         await self._modules.jobs.recorded(job)
         return as_json(request, {"operation_id": job.id}, status=202)
 
-    def _moved(self, request: IRequest, status: Status) -> bytes:
-        """The response to start and restart; a module that cannot be spawned is an error."""
-        error = status.start_error
-        if error is not None and status.state is not ModuleState.READY:
-            known = {"no_start_cmd": (422, "no_start_cmd")}
-            code, word = known.get(str(error.get("error_type")), (500, "module_op_failed"))
-            raise Refused(code, word, str(error.get("error_description")), detail={"error_detail": dict(error)})
-        return as_json(request, {"short": status.short, "state": state_json(status)})
-
-    async def _recorded(self, change: "Deferred[None]") -> None:
+    async def _stored(self, change: "Deferred[None]") -> None:
         try:
             await change
         except RecordsRefused as error:

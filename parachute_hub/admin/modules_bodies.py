@@ -13,7 +13,7 @@ from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.operations.agreement import granted_of
 from parachute_hub.modules.operations.install import InstallRequest
 from parachute_hub.modules.packages.fetcher import guess_short
-from parachute_hub.modules.state.records import Record, paths, sleep_minutes, variables
+from parachute_hub.modules.state.records import CHANNELS, Record, paths, sleep_minutes, variables
 from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused
 
@@ -34,6 +34,14 @@ def lenient(request: IRequest) -> dict[str, Any]:
         return read_json(request)
     except Refused:
         return {}
+
+
+def channel_of(body: dict[str, Any], default: str) -> str:
+    """The release channel named in a request. Raises Refused 400."""
+    channel = text_of(body, "channel") or default
+    if channel not in CHANNELS:
+        raise Refused(400, "invalid_channel", "The channel must be latest or rc.")
+    return channel
 
 
 def text_of(body: dict[str, Any], name: str) -> str:

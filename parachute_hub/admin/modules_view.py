@@ -15,7 +15,8 @@ from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.definition.versions import is_newer
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.records import Record
-from parachute_hub.supervise.model import Isolation, Status
+from parachute_hub.site.errors import Refused
+from parachute_hub.supervise.model import Isolation, ModuleState, Status
 from parachute_hub.system.timers import FailureLog
 from parachute_hub.system.timestamps import to_the_second
 
@@ -206,6 +207,16 @@ def state_json(status: Status) -> dict[str, Any]:
         "restartsInWindow": status.restarts,
         "lastExitCode": exit_code,
     }
+
+
+def moved_json(status: Status) -> dict[str, Any]:
+    """The response to start and restart. Raises Refused for a module that cannot be spawned."""
+    error = status.start_error
+    if error is not None and status.state is not ModuleState.READY:
+        known = {"no_start_cmd": (422, "no_start_cmd")}
+        code, word = known.get(str(error.get("error_type")), (500, "module_op_failed"))
+        raise Refused(code, word, str(error.get("error_description")), detail={"error_detail": dict(error)})
+    return {"short": status.short, "state": state_json(status)}
 
 
 def _words(short: str, row: ServiceRow | None, entry: CatalogEntry | None, manifest: Manifest | None) -> dict[str, str]:

@@ -13,6 +13,7 @@ from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator
 from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused, not_found
+from parachute_hub.system.doer import Done
 
 
 class ProblemList(Protocol):
@@ -23,7 +24,7 @@ class ProblemList(Protocol):
 
     def all(self) -> Sequence[Standing]: ...
 
-    async def dismiss(self, key: str, dismissed: bool = True) -> bool: ...
+    async def dismiss(self, key: str, dismissed: bool = True) -> str | None: ...
 
     def look(self) -> "Deferred[Any]": ...
 
@@ -33,9 +34,10 @@ class ProblemsApi:
 
     app: Klein = area()
 
-    def __init__(self, *, who: Authenticator, problems: ProblemList) -> None:
+    def __init__(self, *, who: Authenticator, problems: ProblemList, done: Done) -> None:
         self._who = who
         self._problems = problems
+        self._done = done
 
     @app.route("/api/problems", methods=["GET"])
     def problems(self, request: IRequest) -> bytes:
@@ -58,6 +60,7 @@ class ProblemsApi:
         """Run every check now, and answer with what they found."""
         self._who.need(request, ADMIN)
         await self._problems.look()
+        await self._done("problems-looked-for")
         return self._told(request)
 
     async def _dismissed(self, request: IRequest, dismissed: bool) -> bytes:
@@ -65,8 +68,10 @@ class ProblemsApi:
         key = read_json(request).get("key")
         if not isinstance(key, str):
             raise Refused(400, "invalid_request", "Give the key of the problem.")
-        if not await self._problems.dismiss(key, dismissed):
+        title = await self._problems.dismiss(key, dismissed)
+        if title is None:
             raise not_found("There is no such problem now. It may have just been solved.")
+        await self._done("problem-dismissed" if dismissed else "problem-shown-again", title)
         return self._told(request)
 
     def _told(self, request: IRequest) -> bytes:

@@ -72,7 +72,7 @@ class RestoreApi:
         body = read_json(request)
         principal = self._prove(request, body)
         source = body.get("from")
-        started = self._restores.begin(
+        started = await self._restores.begin(
             str(body.get("identity", "")),
             None if source is None else await self._source(source),
             str(body.get("name", "")),
@@ -87,9 +87,9 @@ class RestoreApi:
         """The archives at a destination (`from`), the newest first."""
         body = read_json(request)
         self._prove(request, body)
-        return as_json(
-            request, {"archives": await self._backups.places.listing_at(await self._source(body.get("from")))}
-        )
+        archives = await self._backups.places.listing_at(await self._source(body.get("from")))
+        await self._backups.done("restore-looked")
+        return as_json(request, {"archives": archives})
 
     @app.route(f"{BASE}/<restore_id>", methods=["GET"])
     def look(self, request: IRequest, restore_id: str) -> bytes:

@@ -13,6 +13,7 @@ from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator, StepUp, prove_person
 from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused
+from parachute_hub.system.doer import Done
 
 
 class VaultMaker(Protocol):
@@ -35,6 +36,7 @@ class VaultsApi:
         known: Callable[[], Sequence[Mapping[str, Any]]],
         maker: VaultMaker,
         sizes: Callable[[Iterable[str]], Awaitable[Mapping[str, int]]],
+        done: Done,
     ) -> None:
         """`known` returns `name`, `url` and `version` of each vault (as `/.well-known/parachute.json`), `sizes`
         bytes.
@@ -44,6 +46,7 @@ class VaultsApi:
         self._known = known
         self._maker = maker
         self._sizes = sizes
+        self._done = done
 
     @app.route("/vaults", methods=["GET"])
     async def listing(self, request: IRequest) -> bytes:
@@ -76,6 +79,7 @@ class VaultsApi:
         # The response contains a key with permanent access to the vault.
         prove_person(self._step_up, request, principal, f"vault.create:{name}")
         made = await self._maker.create(name)
+        await self._done("vault-made", name)
         vault = next((vault for vault in self._known() if vault["name"] == name), {})
         body = {
             "name": name,

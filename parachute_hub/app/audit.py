@@ -17,10 +17,10 @@ def follow(bus: Bus, accounts: Accounts) -> None:
     last = accounts.audit.latest(limit=1, only=Filter(actions=(_STARTED, _STOPPED)))
     unclean = bool(last) and last[0][1].action == _STARTED
     why = "It had ended without being stopped: a crash, a kill or a power cut." if unclean else ""
-    accounts.note(Act(at=time.time(), actor="", action=_STARTED, subject=__version__, why=why))
-    bus.subscribe(EventTrail(note=accounts.note, clock=time.time).heard)
+    accounts.trail.note(Act(at=time.time(), actor="", action=_STARTED, subject=__version__, why=why))
+    bus.subscribe(EventTrail(note=accounts.trail.note, clock=time.time).heard)
 
 
 def note_stop(accounts: Accounts) -> None:
     """Note that the hub stops; the database finishes its writes before it closes."""
-    accounts.note(Act(at=time.time(), actor="", action=_STOPPED, subject=__version__))
+    accounts.trail.note(Act(at=time.time(), actor="", action=_STOPPED, subject=__version__))

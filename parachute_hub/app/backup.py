@@ -127,11 +127,10 @@ def build_backups(
     sealer: Sealer,
     issuer: Callable[[], str],
     resolve: Callable[[str], Awaitable[Sequence[str]]],
-    session_lives: Callable[[str], bool],
+    accounts: Accounts,
 ) -> BackupRoom:
-    """Create the backups. `issuer` is the hub's address, `resolve` gives the addresses of a host, `session_lives` tells
-    whether the browser session with an id is still signed in.
-    """
+    """Create the backups. `issuer` is the hub's address, `resolve` gives the addresses of a host."""
+    done = accounts.trail.done
     files = engine.modules.files
     workers = Workers(core.reactor, passed_on(core.settings.passed_on), wrapped)
     schema = len(shipped_migrations())
@@ -155,7 +154,13 @@ def build_backups(
         home=str(core.settings.home),
         ledger=ledger,
         places=Places(
-            home=str(core.settings.home), ledger=ledger, workers=workers, seals=sealer, resolve=resolve, now=time.time
+            home=str(core.settings.home),
+            ledger=ledger,
+            workers=workers,
+            seals=sealer,
+            resolve=resolve,
+            now=time.time,
+            done=done,
         ),
         workers=workers,
         jobs=engine.modules.jobs,
@@ -163,6 +168,7 @@ def build_backups(
         facts=facts,
         now=time.time,
         new_id=lambda: str(uuid4()),
+        done=done,
     )
     restores = Restores(
         home=core.settings.home,
@@ -171,10 +177,11 @@ def build_backups(
         in_thread=files.outside.in_thread,
         replaced=replaced,
         data=_PartRestorer(engine.modules.data_restorer),
-        session_lives=session_lives,
+        session_lives=accounts.sign_in.lives,
         now=time.time,
         new_id=lambda: str(uuid4()),
         random=secrets.token_bytes,
+        done=done,
     )
     return BackupRoom(backups, restores, core, engine)
 

@@ -43,10 +43,10 @@ from parachute_hub.app.runtime import ModuleRuntime, build_engine
 from parachute_hub.app.site_map import (
     HubVaults,
     admin_parts,
+    attended,
     configuration_of,
     front_visitor,
     public_parts,
-    recorded,
     vaults_of,
 )
 from parachute_hub.app.vault_exports import VaultExports
@@ -148,8 +148,8 @@ async def compose(core: ProcessContext) -> Composition:
     tally = Tally()
     vaults = vaults_of(core, engine)
     accounts = _accounts(core, engine, database, oauth, origin, sealer, hash_threads, tally.acted, vaults)
-    backups = build_backups(core, engine, sealer, origin.issuer, resolve, accounts.sign_in.lives)
-    notices = build_notices(core, engine, sealer, origin.issuer, resolve)
+    backups = build_backups(core, engine, sealer, origin.issuer, resolve, accounts)
+    notices = build_notices(core, engine, sealer, origin.issuer, resolve, accounts.trail.done)
     metrics = build_metrics(core, engine, tally, lambda: backups.backups.state)
     older_hub = build_move_in(core, engine, database, accounts, sealer)
     await older_hub.finish()
@@ -184,12 +184,14 @@ async def compose(core: ProcessContext) -> Composition:
         metrics.part(who),
         notices.part(who, accounts),
         *backups.parts(who, accounts),
-        *problems.parts(who),
+        *problems.parts(who, accounts.trail.done),
         move_in_part(older_hub, accounts, who),
         *accounts.parts,
-        *tally.counted(oauth.parts(visits=visits, sessions=accounts.recogniser, step_up=accounts.step_up)),
+        *tally.counted(
+            oauth.parts(visits=visits, sessions=accounts.recogniser, step_up=accounts.step_up, done=accounts.trail.done)
+        ),
     ]
-    core.root.open(recorded(parts, accounts, who), accounts.gate, accounts.prover)
+    core.root.open(attended(parts, accounts, who), accounts.gate, accounts.prover)
     for line in await accounts.boot(core.settings.initial_admin, core.settings.reset_owner):
         _log.info("", module_line=line)
     _warn_of_any_host(hosts, oauth.issuer.issuer)

@@ -1,9 +1,9 @@
 """The hub's own log: the latest lines in memory, and two files that outlive a restart."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from parachute_hub.supervise.limits import LogLimits
-from parachute_hub.supervise.output.log_files import LogFiles, last_mark
+from parachute_hub.supervise.output.log_files import LOG_BYTES, LogFiles, last_mark
 from parachute_hub.supervise.output.log_ring import LogRing
 from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.log_lines import MARK_LEVELS, Level, Line
@@ -14,10 +14,14 @@ _KILLED = "The hub before this one did not stop in good order: it was killed, cr
 
 
 class HubLog:
-    """Receives the lines of `system.logs.LineObserver`. Until the home is ours and `open`, it keeps them in memory."""
+    """Receives the lines of `system.logs.LineObserver`. Until the home is ours and `open`, it keeps them in memory.
+
+    `room` is what its files may take, in bytes.
+    """
 
     def __init__(self) -> None:
         self.ring = LogRing(_RING_BYTES)
+        self.room: Callable[[], int] = lambda: LOG_BYTES
         self._files: LogFiles | None = None
 
     def open(self, folder: Path, now: float) -> None:
@@ -26,7 +30,7 @@ class HubLog:
             killed = last_mark(folder, NAME) == "start"
         except OSError:
             killed = False
-        self._files = LogFiles(folder, NAME, LogLimits().file, FileWriter())
+        self._files = LogFiles(folder, NAME, lambda: self.room(), FileWriter())
         self._files.write(self.ring.since(0))
         if killed:
             self.mark(now, "crash", _KILLED)

@@ -23,6 +23,7 @@ from parachute_hub.notices.senders import Ntfy, Ping, Push, Sender, Webhook
 from parachute_hub.notices.service import TICK_SECONDS, Notices
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.root import MountedArea
+from parachute_hub.system.doer import Done
 from parachute_hub.system.timers import every
 
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
@@ -52,6 +53,7 @@ def build_notices(
     sealer: Sealer,
     issuer: Callable[[], str],
     resolve: Callable[[str], Awaitable[Sequence[str]]],
+    done: Done,
 ) -> NoticeRoom:
     """Create the notices. `issuer` is the hub's address, `resolve` gives the addresses of a host."""
     in_thread = engine.modules.files.outside.in_thread
@@ -82,6 +84,7 @@ def build_notices(
         now=time.time,
         new_id=lambda: str(uuid4()),
         in_thread=in_thread,
+        done=done,
     )
     return NoticeRoom(notices, core)
 

@@ -65,6 +65,7 @@ from parachute_hub.site.root import MountedArea
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.clients import Clients
 from parachute_hub.store.database import Database
+from parachute_hub.system.doer import Done
 from parachute_hub.system.timers import every
 
 _DAY = 86400.0
@@ -86,9 +87,10 @@ class ProblemRoom:
         """Look every second which checks are due."""
         return every(self._core.reactor, TICK_SECONDS, self.problems.tick, "Looking for problems")
 
-    def parts(self, who: Authenticator) -> list[MountedArea]:
+    def parts(self, who: Authenticator, done: Done) -> list[MountedArea]:
         """The API."""
-        return [MountedArea(("/api/problems",), ProblemsApi(who=who, problems=self.problems).app.resource())]
+        area = ProblemsApi(who=who, problems=self.problems, done=done)
+        return [MountedArea(("/api/problems",), area.app.resource())]
 
 
 def build_problems(

@@ -83,6 +83,7 @@ def build_engine(core: ProcessContext, origins: Origins) -> ModuleRuntime:
             log_line=log_line,
             log_folder=core.settings.home / "hub" / "logs",
             log_writer=core.log_writer,
+            log_bytes=on_disk.directory.records.log_bytes,
             mask=core.mask,
             random=random.random,
             memory_limit=core.settings.memory_limit,

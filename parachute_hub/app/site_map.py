@@ -17,7 +17,7 @@ from parachute_hub.accounts.model import Origins
 from parachute_hub.accounts.sessions.csrf import token_for
 from parachute_hub.accounts.validation import vault_name_problem
 from parachute_hub.admin.app_files import AdminApp
-from parachute_hub.admin.audit_trail import Recorded, Refusals
+from parachute_hub.admin.audit_trail import Attempts, Refusals
 from parachute_hub.admin.disk_api import DiskArea
 from parachute_hub.admin.logs_api import HubLogArea, Logs
 from parachute_hub.admin.modules_api import ModulesArea
@@ -121,7 +121,7 @@ def admin_parts(
 ) -> list[MountedArea]:
     """The areas for administration."""
     files = engine.modules.files
-    in_thread = files.outside.in_thread
+    in_thread, done = files.outside.in_thread, accounts.trail.done
 
     def latest(package: str) -> str | None:
         return engine.modules.availability.latest(package, files.channel())
@@ -148,6 +148,7 @@ def admin_parts(
         ),
         configuration=configuration,
         logs=logs,
+        done=done,
     )
     packages = PackageArea(
         who=who,
@@ -180,7 +181,7 @@ def admin_parts(
         return cast(Sequence[Mapping[str, Any]], told["vaults"])
 
     own_vaults = AccountVaultsArea(
-        bearers=oauth.bearers, minting=oauth.minting, known=known, maker=vaults, problem=vault_name_problem
+        bearers=oauth.bearers, minting=oauth.minting, known=known, maker=vaults, problem=vault_name_problem, done=done
     )
     vaults_area = VaultsApi(
         who=who,
@@ -188,14 +189,17 @@ def admin_parts(
         known=known,
         maker=vaults,
         sizes=lambda names: in_thread(_vault_sizes, core.settings.home, tuple(names)),
+        done=done,
     )
+    records = files.directory.records
+    core.hub_log.room = records.log_bytes
+    hub_log = HubLogArea(who=who, logs=logs, ring=core.hub_log.ring, sizes=records, done=done)
+    disk = DiskArea(who=who, modules=engine.modules, in_thread=in_thread, done=done)
     return [
         MountedArea(("/api/modules",), modules.app.resource()),
-        MountedArea(
-            ("/api/modules/disk",), DiskArea(who=who, modules=engine.modules, in_thread=in_thread).app.resource()
-        ),
+        MountedArea(("/api/modules/disk",), disk.app.resource()),
         MountedArea(("/api/packages",), packages.app.resource()),
-        MountedArea(("/api/hub/logs",), HubLogArea(who=who, logs=logs, ring=core.hub_log.ring).app.resource()),
+        MountedArea(("/api/hub/logs",), hub_log.app.resource()),
         MountedArea(("/api/events",), events.app.resource()),
         MountedArea(("/api/overview",), overview.app.resource()),
         MountedArea(("/vaults",), vaults_area.app.resource()),
@@ -237,15 +241,13 @@ def _client(core: ProcessContext) -> "HTTPClient":
     return HTTPClient(Agent(core.reactor))
 
 
-def recorded(parts: Iterable[MountedArea], accounts: Accounts, who: Authenticator) -> list[MountedArea]:
-    """The same areas, with an audit record of every change made, refused or failed in them."""
-    clock, refusals = accounts.clock, Refusals(accounts.clock)
+def attended(parts: Iterable[MountedArea], accounts: Accounts, who: Authenticator) -> list[MountedArea]:
+    """The same areas, which act on behalf of the caller, and whose refused and failed attempts are recorded."""
+    clock, refusals, note = accounts.clock, Refusals(accounts.clock), accounts.trail.note
     return [
         MountedArea(
             part.prefixes,
-            Recorded(
-                part.resource, who=who, note=accounts.note, caller=accounts.caller, clock=clock, refusals=refusals
-            ),
+            Attempts(part.resource, who=who, note=note, caller=accounts.caller, clock=clock, refusals=refusals),
         )
         for part in parts
     ]

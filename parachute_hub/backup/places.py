@@ -10,6 +10,7 @@ from parachute_hub.backup.ledger import Ledger
 from parachute_hub.backup.records import BackupPlace, SecretBox, parse_place
 from parachute_hub.backup.worker_process import Workers, WorkFailed
 from parachute_hub.site.errors import Refused, not_found
+from parachute_hub.system.doer import Done
 from parachute_hub.system.public_addresses import is_public
 
 LOOK_SECONDS = 150.0
@@ -30,6 +31,7 @@ class Places:
     seals: SecretBox
     resolve: Callable[[str], Awaitable[Sequence[str]]]
     now: Callable[[], float]
+    done: Done
 
     async def add(self, place: BackupPlace, secret: str) -> BackupPlace:
         """Try it, then keep it. Raises Refused; `private_address` asks the owner to confirm."""
@@ -44,12 +46,20 @@ class Places:
             if error.error != "no_delete":
                 raise
         await self.ledger.change(lambda state: state.with_place(place))
+        await self.done("backup-place-added", place.label)
         return place
 
     async def remove(self, place_id: str) -> None:
         """Forget a destination. The backups there stay."""
         place = self.get(place_id)
         await self.ledger.change(lambda state: state.without_place(place.id))
+        await self.done("backup-place-removed", place.label)
+
+    async def test(self, place_id: str) -> None:
+        """As `probe`, for an owner who asks for it."""
+        place = self.get(place_id)
+        await self.probe(place)
+        await self.done("backup-place-tested", place.label)
 
     async def probe(self, place: BackupPlace) -> None:
         """Write, read and delete a small object there. Raises Refused 400 with what is wrong."""

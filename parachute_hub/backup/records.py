@@ -197,9 +197,13 @@ class BackupState:
         )
 
     def with_place(self, place: BackupPlace) -> Self:
-        """Add a destination, or replace one where it stands: commands know it by its number."""
-        if self.place(place.id) is None:
-            return evolve(self, places=(*self.places, place))
+        """Add a destination."""
+        return evolve(self, places=(*self.places, place))
+
+    def updated(self, place: BackupPlace) -> Self:
+        """Replace a destination where it stands: commands know it by its number. One that was removed meanwhile stays
+        removed.
+        """
         return evolve(self, places=tuple(place if one.id == place.id else one for one in self.places))
 
     def without_place(self, place_id: str) -> Self:

@@ -16,9 +16,12 @@ from parachute_hub.backup.archive.parts import Part, name_vault
 from parachute_hub.backup.worker_process import Run, Workers, WorkFailed
 from parachute_hub.jobs.model import Job
 from parachute_hub.site.errors import Refused, not_found
-from parachute_hub.store.copied_hub import clear_credentials
+from parachute_hub.store.copied_hub import add_act, clear_credentials
 from parachute_hub.store.database import shipped_migrations
+from parachute_hub.store.rows import Act
+from parachute_hub.system.doer import Doer, Done, acting, doer
 from parachute_hub.system.random_tokens import new_token
+from parachute_hub.system.timestamps import to_the_second
 
 IDLE_SECONDS = 1800.0
 """A restore that nobody goes on with is dropped, and the room that it takes is given back."""
@@ -31,11 +34,14 @@ Phase = Literal["receiving", "checking", "ready", "failed", "applying"]
 
 @define
 class _Restore:
+    """`by` began it; the later steps, which only show their ticket, are that person's."""
+
     id: str
     ticket: str
     claimed: bool
     session_id: str | None
     only: Part | None
+    by: Doer
     run: Run | None = None
     received: int = 0
     phase: Phase = "receiving"
@@ -83,9 +89,10 @@ class Restores:
     now: Callable[[], float]
     new_id: Callable[[], str]
     random: Callable[[int], bytes]
+    done: Done
     _one: _Restore | None = field(default=None, init=False)
 
-    def begin(
+    async def begin(
         self,
         identity: str,
         source: Mapping[str, Any] | None = None,
@@ -106,7 +113,7 @@ class Restores:
         if not identity.strip().upper().startswith("AGE-SECRET-KEY-1"):
             raise Refused(400, "wrong_recovery_key", "This is not a recovery key. It begins with AGE-SECRET-KEY-1.")
         self._forget()
-        one = _Restore(self.new_id(), new_token(self.random), claimed, session_id, only, touched_at=self.now())
+        one = _Restore(self.new_id(), new_token(self.random), claimed, session_id, only, doer(), touched_at=self.now())
         job = {
             "do": "unpack",
             "home": str(self.home),
@@ -128,6 +135,7 @@ class Restores:
             lambda result: self._unpacked(one, result), lambda failure: self._failed(one, failure.value)
         )
         self._one = one
+        await self.done("restore-begun")
         return Started(one.id, one.ticket)
 
     def check(self, restore_id: str, ticket: str, *, claimed: bool) -> None:
@@ -196,7 +204,7 @@ class Restores:
             raise Refused(400, "invalid_mode", 'Say "move" or "copy".')
         one.phase = "applying"
         try:
-            await self.in_thread(self._commit, one, mode)
+            await self.in_thread(self._commit, one, mode, self._restored(one))
         except Exception as error:
             one.phase = "ready"
             _log.failure("A restore could not be applied")
@@ -222,7 +230,7 @@ class Restores:
             folder = switch.staging(self.home, one.id) / part.source
             if part.vault is not None:
                 await self.in_thread(name_vault, folder, part.alias or part.vault)
-            job = await self.data.restore(part, folder)
+            job = await acting(one.by, Deferred.fromCoroutine, self.data.restore(part, folder))
         except Exception as error:
             one.phase = "ready"
             if isinstance(error, OSError | ValueError):
@@ -254,6 +262,7 @@ class Restores:
             one.run.kill()
             await one.run.gone
         self._forget()
+        await acting(one.by, Deferred.fromCoroutine, self.done("restore-cancelled"))
 
     def drop_idle(self) -> None:
         """Give back the room of a restore that was left alone. Called every minute."""
@@ -263,12 +272,19 @@ class Restores:
                 one.run.kill()
             self._forget()
 
-    def _commit(self, one: _Restore, mode: str) -> None:
+    def _restored(self, one: _Restore) -> Act:
+        """For the audit log of the restored hub, so that it is there if, and only if, that hub takes over."""
+        who, at = one.by, self.now()
+        made = to_the_second(float(one.header["created_at"])) if "created_at" in one.header else ""
+        return Act(at=at, actor=who.name, action="restored", subject=made, means=who.means, address=who.address)
+
+    def _commit(self, one: _Restore, mode: str, act: Act) -> None:
         staged = switch.staging(self.home, one.id)
         if mode == "copy":
             clear_credentials(staged / "parachute.db")
             for name in ("operator.token", "hub/backups.json"):
                 (staged / name).unlink(missing_ok=True)
+        add_act(staged / "parachute.db", act)
         os.sync()
         switch.commit(self.home, one.id, {"backup": dict(one.header), "mode": mode, "at": self.now()})
 

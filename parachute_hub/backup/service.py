@@ -18,6 +18,7 @@ from parachute_hub.backup.worker_process import Sink, Workers, WorkFailed
 from parachute_hub.jobs.model import Job
 from parachute_hub.jobs.runner import JobFailed, Jobs, Work
 from parachute_hub.site.errors import Refused, not_found
+from parachute_hub.system.doer import Done
 
 SHORT = "backup"
 """The name under which the jobs of backups run: one at a time."""
@@ -52,6 +53,7 @@ class Backups:
     facts: Callable[[], HubFacts]
     now: Callable[[], float]
     new_id: Callable[[], str]
+    done: Done
 
     # --- what there is
 
@@ -99,6 +101,7 @@ class Backups:
             return evolve(state, key=key, older_keys=older)
 
         await self.ledger.change(with_key)
+        await self.done("backup-key-made")
         return identity
 
     async def confirm_sheet(self, typed: str) -> None:
@@ -108,6 +111,7 @@ class Backups:
         if identity is None or typed.strip().upper() != identity[-4:].upper():
             raise Refused(400, "wrong_characters", "These are not the last four characters of the key on the sheet.")
         await self.ledger.change(lambda state: evolve(state, key=evolve(key, confirmed_at=self.now())))
+        await self.done("backup-key-confirmed")
 
     async def forget_identity(self) -> None:
         """From now on the identity is on the sheet only, and verification cannot decrypt."""
@@ -116,6 +120,7 @@ class Backups:
             raise Refused(409, "not_confirmed", "Confirm first that you have the sheet.")
         older = tuple(evolve(one, identity=None) for one in self.state.older_keys)
         await self.ledger.change(lambda state: evolve(state, key=evolve(key, identity=None), older_keys=older))
+        await self.done("backup-key-removed")
 
     def identity(self, recipient: str) -> str | None:
         """The identity that opens backups for this recipient; None when it is on the sheet only."""
@@ -133,6 +138,7 @@ class Backups:
     async def choose(self, *, hour: int, daily: bool, programs: bool) -> None:
         """When backups are made, and whether the modules' programs go along."""
         await self.ledger.change(lambda state: evolve(state, hour=hour, daily=daily, programs=programs))
+        await self.done("backup-schedule-changed")
 
     # --- work
 
@@ -227,7 +233,7 @@ class Backups:
         """Count a failure until it has ended well: a kill is one, too."""
         place = self.places.get(place_id)
         tried = evolve(place, tried_at=self.now(), failures=place.failures + 1)
-        await self.ledger.change(lambda state: state.with_place(tried))
+        await self.ledger.change(lambda state: state.updated(tried))
         return tried
 
     async def _settle(self, place_id: str, error: tuple[str, str] | None, *, unpacked_at: float | None = None) -> None:
@@ -243,7 +249,7 @@ class Backups:
             error_kind=kind,
             unpacked_at=unpacked_at or place.unpacked_at,
         )
-        await self.ledger.change(lambda state: state.with_place(ended))
+        await self.ledger.change(lambda state: state.updated(ended))
 
     async def _stored(self, work: Work, place: BackupPlace) -> BackupCopy:
         work.step("store")

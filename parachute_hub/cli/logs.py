@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from parachute_hub.cli.client import CommandError, HubDown, module_path
-from parachute_hub.cli.commands import client_of, home_of
+from parachute_hub.cli.commands import client_of, home_of, show
 from parachute_hub.modules.definition.names import is_short
 from parachute_hub.system.log_lines import LEVELS, LogQuery, visible
 from parachute_hub.system.timestamps import from_utc
@@ -26,11 +26,19 @@ def add_options(logs: ArgumentParser) -> None:
     logs.add_argument("--since", metavar="TIME", help="from then on: 10m, 2h, 3d, or a time in UTC (2026-01-31T08:00)")
     logs.add_argument("--until", metavar="TIME", help="up to then")
     logs.add_argument("--level", choices=LEVELS, default="debug", help="lines of this level and more serious ones")
+    keep = "how much of each log is kept, in megabytes; without a number, what it is now"
+    logs.add_argument("--keep", nargs="?", type=int, const=0, metavar="MB", help=keep)
     logs.add_argument("--grep", metavar="TEXT", default="", help="only lines with this text")
 
 
 def logs(arguments: Namespace) -> int:
-    """A log; -f follows it. --json prints an object for each line."""
+    """A log; -f follows it. --json prints an object for each line. --keep shows or changes how much is kept."""
+    if arguments.keep is not None:
+        body = {"megabytes": arguments.keep} if arguments.keep else None
+        found = client_of(arguments).call("PUT" if body else "GET", "/api/hub/logs/size", body)
+        text = f"The log of each module, and the hub's own, takes up to {found['megabytes']} MB."
+        show(arguments, found, f"{text} Possible sizes: {', '.join(map(str, found['sizes']))} MB.")
+        return 0
     query = _query(arguments, time.time())
     client = client_of(arguments)
     running = client.running

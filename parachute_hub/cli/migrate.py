@@ -103,7 +103,7 @@ def _undo(arguments: Namespace) -> int:
         raise CommandError(f"{error} `parachute migrate --undo` needs it to be stopped.") from None
     try:
         older_home.check_not_running(path)
-        changed = older_home.undo(path)
+        changed = older_home.undo(path, time.time())
     except (HomeError, older_home.CannotUndo) as error:
         raise CommandError(str(error)) from None
     finally:

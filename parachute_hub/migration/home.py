@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from parachute_hub.store.copied_hub import add_act
+from parachute_hub.store.rows import Act
 from parachute_hub.store.sqlite_files import settle_database
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, private_folder, read_bounded, sync_folder
@@ -109,8 +111,9 @@ def _processes() -> Iterator[int]:
         yield from (int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != own)
 
 
-def undo(home: Path) -> list[str]:
-    """Put the shared files back and move this hub's accounts aside; returns what was put back or removed.
+def undo(home: Path, now: float) -> list[str]:
+    """Put the shared files back and move this hub's accounts aside, with `move-undone` in their audit log; returns what
+    was put back or removed.
 
     The caller holds the home's lock. After a kill, another call goes on. Raises CannotUndo or OSError.
     """
@@ -120,6 +123,7 @@ def undo(home: Path) -> list[str]:
     (home / _NOTE).unlink(missing_ok=True)
     aside = _aside(folder)
     if (home / "parachute.db").exists():
+        add_act(home / "parachute.db", Act(at=now, actor="", action="move-undone", means="command"))
         settle_database(home / "parachute.db")
     for name in _OWN:
         if (home / name).exists():

@@ -77,11 +77,13 @@ class NoticeState:
     quiet: Quiet | None = field(default=None, validator=optional(instance_of(Quiet)))
     vapid: str | None = field(default=None, validator=optional(_TEXT), repr=False)
 
-    def with_destination(self, changed: Destination) -> "NoticeState":
-        """Add or replace one."""
-        known = any(one.id == changed.id for one in self.destinations)
-        others = tuple(changed if one.id == changed.id else one for one in self.destinations)
-        return evolve(self, destinations=others if known else (*others, changed))
+    def with_destination(self, added: Destination) -> "NoticeState":
+        """Add one."""
+        return evolve(self, destinations=(*self.destinations, added))
+
+    def updated(self, changed: Destination) -> "NoticeState":
+        """Replace one; one that was removed meanwhile stays removed."""
+        return evolve(self, destinations=tuple(changed if one.id == changed.id else one for one in self.destinations))
 
     def without(self, destination_id: str) -> "NoticeState":
         """Remove one."""

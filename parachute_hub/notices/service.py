@@ -16,6 +16,7 @@ from parachute_hub.notices.records import Destination, Kind, NoticesFile, Notice
 from parachute_hub.notices.senders import Sender
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.system import strict_json
+from parachute_hub.system.doer import Done
 from parachute_hub.system.timers import FailureLog
 
 TICK_SECONDS: Final = 2.0
@@ -55,6 +56,7 @@ class Notices:
     now: Callable[[], float]
     new_id: Callable[[], str]
     in_thread: Callable[..., Awaitable[Any]]
+    done: Done
     _outbox: Outbox = field(init=False)
     _deliveries: list[_Delivery] = field(factory=list, init=False)
     _pinged_at: float = field(default=0.0, init=False)
@@ -102,6 +104,7 @@ class Notices:
         )
         others = [one for one in self.state.destinations if one.kind != "ping"]
         await self._change(lambda state: state.with_destination(destination))
+        await self.done("notice-destination-added", destination.label)
         self._send_later(others, newcomer(destination.label, self.page()))
         return destination
 
@@ -110,6 +113,7 @@ class Notices:
         destination = self.get(destination_id)
         told = self._open(destination)
         await self._change(lambda state: state.without(destination_id))
+        await self.done("notice-destination-removed", destination.label)
         self._deliveries = [one for one in self._deliveries if one.destination != destination_id]
         if destination.kind == "ping":
             return
@@ -124,6 +128,7 @@ class Notices:
         error = await self._deliver(destination, test_message(self.page()))
         if error is not None:
             raise Refused(400, error.kind, str(error))
+        await self.done("notice-tested", destination.label)
 
     def get(self, destination_id: str) -> Destination:
         """The destination of this id. Raises Refused 404."""
@@ -140,6 +145,7 @@ class Notices:
             except LookupError:
                 raise Refused(400, "invalid_zone", f"{quiet.zone} is not a time zone known here.") from None
         await self._change(lambda state: evolve(state, least=least, quiet=quiet))
+        await self.done("notice-settings-changed")
 
     async def key(self) -> Any:
         """The hub's key pair for web push, made at its first use."""
@@ -229,7 +235,7 @@ class Notices:
         if current is not None and (text != current.error or destination.kind != "ping"):
             sent_at = self.now() if error is None else current.sent_at
             changed = evolve(current, error=text, sent_at=sent_at)
-            await self._change(lambda state: state.with_destination(changed))
+            await self._change(lambda state: state.updated(changed))
         return error
 
     def _open(self, destination: Destination) -> Mapping[str, Any]:

@@ -48,6 +48,7 @@ from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.tokens import Tokens
 from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
+from parachute_hub.system.doer import Done
 
 
 @frozen(kw_only=True)
@@ -101,9 +102,9 @@ class OAuth:
         self.issuer.move(issuer, origins)
         await self.operator.ensure()
 
-    def parts(self, *, visits: PageSessions, sessions: Recogniser, step_up: StepUp) -> list[MountedArea]:
+    def parts(self, *, visits: PageSessions, sessions: Recogniser, step_up: StepUp, done: Done) -> list[MountedArea]:
         """All areas with their paths. `sessions` identifies browsers, `step_up` checks recent authentication."""
-        return [*self._public_parts(visits), *self._own_parts(visits, sessions, step_up)]
+        return [*self._public_parts(visits), *self._own_parts(visits, sessions, step_up, done)]
 
     def _public_parts(self, visits: PageSessions) -> list[MountedArea]:
         """For apps, and for users that apps send here."""
@@ -140,7 +141,7 @@ class OAuth:
             MountedArea(("/oauth/register", "/oauth/clients"), register.app.resource()),
         ]
 
-    def _own_parts(self, visits: PageSessions, sessions: Recogniser, step_up: StepUp) -> list[MountedArea]:
+    def _own_parts(self, visits: PageSessions, sessions: Recogniser, step_up: StepUp, done: Done) -> list[MountedArea]:
         """For the hub's users, its admin app and scripts."""
         who = Authenticator([self.bearers, sessions])
         approve = ApproveArea(directory=self._directory, connections=self.connections, visits=visits)
@@ -157,6 +158,7 @@ class OAuth:
             operator=self.operator,
             keys=self.keys,
             grants=SettingsGrants(self._clock),
+            done=done,
         )
         mints = ("/admin/host-admin-token", "/admin/vault-admin-token", "/admin/module-token", "/admin/agent-token")
         own_mints = ("/account/token", "/account/vault-token", "/account/vault-admin-token")
@@ -202,7 +204,7 @@ def build(
     """
     tokens, grants, users, clients = Tokens(database), Grants(database), Users(database), Clients(database)
     device_codes, write, note = DeviceCodes(database), database.write, Audit(database).note
-    keys = Keyring(write=write, store=SigningKeys(database), clock=clock, off_thread=off_thread)
+    keys = Keyring(write=write, store=SigningKeys(database), note=note, clock=clock, off_thread=off_thread)
     signer = Issuer(issuer=issuer, origins=origins, write=write, keys=keys, tokens=tokens, clock=clock, random=random)
     redeemer = TokenExchange(
         write=write,
@@ -217,7 +219,13 @@ def build(
     )
     consents = Consents(write=write, clients=clients, grants=grants, note=note, clock=clock, random=random)
     operator = OperatorToken(
-        path=home / "operator.token", write=write, issuer=signer, tokens=tokens, clock=clock, in_thread=off_thread
+        path=home / "operator.token",
+        write=write,
+        issuer=signer,
+        tokens=tokens,
+        note=note,
+        clock=clock,
+        in_thread=off_thread,
     )
     return OAuth(
         issuer=signer,
@@ -255,6 +263,7 @@ def build(
             users=users,
             redeemer=redeemer,
             resources=resources,
+            note=note,
             clock=clock,
         ),
         directory=ClientDirectory(

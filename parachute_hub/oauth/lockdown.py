@@ -80,7 +80,7 @@ class Lockdown:
         """End everything, in one transaction; then write a new token for the machine's own command."""
         scope_set = self._operator.scope_set()
         ended: Ended = await self._keys.replace_all(self._end)
-        await self._operator.rotate(scope_set)
+        await self._operator.renew(scope_set)
         return ended
 
     def _end(self, key: StoredKey, store_key: Callable[[StoredKey], None]) -> Ended:

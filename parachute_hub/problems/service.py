@@ -69,16 +69,16 @@ class Problems:
         """The problems that nobody dismissed."""
         return [one for one in self.all() if not one.dismissed]
 
-    async def dismiss(self, key: str, dismissed: bool = True) -> bool:
-        """Hide a problem until it changes, or show it again. False if there is no such problem."""
+    async def dismiss(self, key: str, dismissed: bool = True) -> str | None:
+        """Hide a problem until it changes, or show it again. Returns its title, None if there is no such problem."""
         found = self._standing.get(key)
         if found is None:
-            return False
+            return None
         if found.dismissed != dismissed:
             self._standing[key] = evolve(found, dismissed=dismissed)
             self._tell("dismissed" if dismissed else "appeared", self._standing[key])
             await self._keep()
-        return True
+        return found.problem.title
 
     @property
     def complete(self) -> bool:

@@ -4,10 +4,9 @@
 a running hub with insufficient credentials.
 """
 
-from collections.abc import Iterator
 from typing import Literal
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 HOST_ADMIN = "parachute:host:admin"
 HOST_AUTH = "parachute:host:auth"
@@ -27,7 +26,7 @@ Proof = Literal["nothing", "secret", "client", "page", "password", "step-up", "o
 - `page`: a session, and the form token that only our pages know.
 - `password`: as `page`, and the password or a code in the same request.
 - `step-up`: as `page`, and a fresh proof of presence for this very operation (`accounts/signin/step_up`).
-- `opened`: a session in which the person opened these settings by a step-up, and a script of this origin.
+- `opened`: a session in which the person opened this by a step-up; for settings, a script of this origin.
 - `bearer`: an access token; no session will do.
 """
 
@@ -36,10 +35,10 @@ Proof = Literal["nothing", "secret", "client", "page", "password", "step-up", "o
 class Row:
     """One route. `bearers` are scopes of access tokens accepted in place of a session.
 
-    `records` are the audited actions: noted by this table once the request succeeded (`by_request`), else by the
-    service that does it, in its transaction, or when the operation that it starts has ended (`admin.audit_events`).
-    Refused and failed attempts are noted for every row that has some. Empty: not audited, because nothing lasting
-    changes or it is the app's own business. `sometimes` says when a step-up is required, if not always.
+    `records` are the audited acts, which whoever does them records once they have happened (docs/activity.md). Refused
+    and failed attempts are recorded by the route (`admin.audit_trail`), under the first of them. Empty: not audited,
+    because nothing lasting changes or it is the app's own business. `sometimes` says when a step-up is required, if
+    not always.
     """
 
     method: str
@@ -48,38 +47,27 @@ class Row:
     proof: Proof
     records: str = ""
     bearers: tuple[str, ...] = ()
-    by_request: bool = True
     sometimes: str = ""
 
 
 def _module(verb: str, proof: Proof, *, method: str = "POST", sometimes: str = "") -> Row:
-    return Row(method, f"/api/modules/<short>/{verb}", "owner", proof, f"module-{verb}", (HOST_ADMIN,), True, sometimes)
-
-
-def _operation(verb: str, proof: Proof, *, sometimes: str = "") -> Row:
-    """Starts a job, which is audited when it ends."""
-    return evolve(_module(verb, proof, sometimes=sometimes), by_request=False)
-
-
-def _by_service(method: str, rule: str, who: Who, proof: Proof, records: str, bearers: tuple[str, ...] = ()) -> Row:
-    return Row(method, rule, who, proof, records, bearers, by_request=False)
+    return Row(method, f"/api/modules/<short>/{verb}", "owner", proof, f"module-{verb}", (HOST_ADMIN,), sometimes)
 
 
 ROWS: tuple[Row, ...] = (
     # Modules. The operator token needs no proofs, since it is on the machine.
     Row("PUT", "/api/modules/channel", "owner", "page", "channel-changed", (HOST_ADMIN,)),
-    Row(
-        "POST", "/api/modules/install", "owner", "step-up", "module-install", (HOST_ADMIN,), False, "not in the catalog"
-    ),
-    _by_service("POST", "/api/modules/upgrade-all", "owner", "page", "module-upgrade", (HOST_ADMIN,)),
+    Row("POST", "/api/modules/install", "owner", "step-up", "module-install", (HOST_ADMIN,), "not in the catalog"),
+    Row("POST", "/api/modules/upgrade-all", "owner", "page", "module-upgrade", (HOST_ADMIN,)),
     Row("POST", "/api/modules/operations/<job_id>/cancel", "owner", "page", "operation-cancelled", (HOST_ADMIN,)),
+    Row("PUT", "/api/hub/logs/size", "owner", "page", "log-size-changed", (HOST_ADMIN,)),
     Row("POST", "/api/modules/disk/clear", "owner", "page", "disk-cleared", (HOST_ADMIN,)),
-    _operation("install", "step-up", sometimes="a version is named"),
-    _operation("upgrade", "step-up", sometimes="not in the catalog, or to an earlier version"),
-    _operation("rollback", "step-up"),
-    _operation("restore-data", "step-up"),
-    _operation("uninstall", "step-up"),
-    _operation("delete-data", "step-up"),
+    _module("install", "step-up", sometimes="a version is named"),
+    _module("upgrade", "step-up", sometimes="not in the catalog, or to an earlier version"),
+    _module("rollback", "step-up"),
+    _module("restore-data", "step-up"),
+    _module("uninstall", "step-up"),
+    _module("delete-data", "step-up"),
     _module("adopt", "step-up"),
     _module("start", "page"),
     _module("stop", "page"),
@@ -89,7 +77,14 @@ ROWS: tuple[Row, ...] = (
     Row("POST", "/api/modules/<short>/config/test", "owner", "page", "module-config-tested", (HOST_ADMIN,)),
     _module("settings", "step-up", method="PUT", sometimes="variables or trust"),
     Row("POST", "/vaults", "owner", "step-up", "vault-made", (HOST_ADMIN,)),
-    Row("POST", "/account/vaults", "owner", "bearer", "vault-made", (HOST_ADMIN, ACCOUNT_WRITE, ACCOUNT_FULL)),
+    Row(
+        "POST",
+        "/account/vaults",
+        "owner",
+        "bearer",
+        "vault-made vault-token",
+        (HOST_ADMIN, ACCOUNT_WRITE, ACCOUNT_FULL),
+    ),
     Row("POST", "/account/vaults/<name>/token", "person", "bearer", "vault-token", (HOST_ADMIN, ACCOUNT_FULL)),
     # Problems.
     Row("POST", "/api/problems/dismiss", "owner", "page", "problem-dismissed", (HOST_ADMIN,)),
@@ -102,47 +97,46 @@ ROWS: tuple[Row, ...] = (
     Row("POST", "/api/backups/places", "owner", "step-up", "backup-place-added"),
     Row("DELETE", "/api/backups/places/<place_id>", "owner", "step-up", "backup-place-removed"),
     Row("POST", "/api/backups/places/<place_id>/test", "owner", "page", "backup-place-tested", (HOST_ADMIN,)),
-    _by_service("POST", "/api/backups/places/<place_id>/run", "owner", "page", "backup-made", (HOST_ADMIN,)),
-    _by_service("POST", "/api/backups/places/<place_id>/verify", "owner", "page", "backup-verified", (HOST_ADMIN,)),
+    Row("POST", "/api/backups/places/<place_id>/run", "owner", "page", "backup-made", (HOST_ADMIN,)),
+    Row("POST", "/api/backups/places/<place_id>/verify", "owner", "page", "backup-verified", (HOST_ADMIN,)),
     Row("PUT", "/api/backups/schedule", "owner", "page", "backup-schedule-changed", (HOST_ADMIN,)),
     Row("POST", "/api/backups/download", "owner", "step-up", "backup-downloaded"),
+    Row("GET", "/api/backups/download/<token>", "owner", "opened", "backup-downloaded"),
     # Restoring: the setup token on an empty hub; the ticket that `begin` gives after that.
-    Row("POST", "/admin/setup/restore", "owner", "step-up", "restore-begun", (), True, "the hub has an owner"),
-    Row(
-        "POST", "/admin/setup/restore/archives", "owner", "step-up", "restore-looked", (), True, "the hub has an owner"
-    ),
+    Row("POST", "/admin/setup/restore", "owner", "step-up", "restore-begun", (), "the hub has an owner"),
+    Row("POST", "/admin/setup/restore/archives", "owner", "step-up", "restore-looked", (), "the hub has an owner"),
     *(
         Row(method, f"/admin/setup/restore/<restore_id>{step}", "anyone", "secret", records)
         for method, step, records in (
             ("PUT", "/parts/<offset>", ""),
             ("POST", "/end", ""),
-            ("POST", "/apply", "restored"),
+            ("POST", "/apply", "restored module-restored"),
             ("DELETE", "", "restore-cancelled"),
         )
     ),
     # Moving in from the older hub: the setup token, then the ticket that came with the plan.
     Row("POST", "/admin/setup/move-in/plan", "anyone", "secret"),
-    _by_service("POST", "/admin/setup/move-in", "anyone", "secret", "moved-in"),
+    Row("POST", "/admin/setup/move-in", "anyone", "secret", "moved-in"),
     # Notices.
     Row("POST", "/api/notices/destinations", "owner", "step-up", "notice-destination-added"),
     Row("DELETE", "/api/notices/destinations/<destination_id>", "owner", "step-up", "notice-destination-removed"),
     Row("POST", "/api/notices/destinations/<destination_id>/test", "owner", "page", "notice-tested", (HOST_ADMIN,)),
     Row("PUT", "/api/notices/settings", "owner", "page", "notice-settings-changed", (HOST_ADMIN,)),
     # People.
-    _by_service("POST", "/api/users", "owner", "step-up", "user-created"),
-    _by_service("DELETE", "/api/users/<user_id>", "owner", "step-up", "user-deleted"),
-    _by_service("PATCH", "/api/users/<user_id>/vaults", "owner", "step-up", "vaults-changed"),
-    _by_service("PATCH", "/api/users/<user_id>/role", "owner", "step-up", "role-admin role-member"),
-    _by_service("POST", "/api/users/<user_id>/reset-password", "owner", "step-up", "password-reset"),
-    _by_service("DELETE", "/api/users/<user_id>/second-factor", "owner", "step-up", "second-factor-removed"),
-    _by_service("POST", "/api/invites", "owner", "step-up", "invited"),
+    Row("POST", "/api/users", "owner", "step-up", "user-created"),
+    Row("DELETE", "/api/users/<user_id>", "owner", "step-up", "user-deleted"),
+    Row("PATCH", "/api/users/<user_id>/vaults", "owner", "step-up", "vaults-changed"),
+    Row("PATCH", "/api/users/<user_id>/role", "owner", "step-up", "role-admin role-member"),
+    Row("POST", "/api/users/<user_id>/reset-password", "owner", "step-up", "password-reset"),
+    Row("DELETE", "/api/users/<user_id>/second-factor", "owner", "step-up", "second-factor-removed"),
+    Row("POST", "/api/invites", "owner", "step-up", "invited"),
     Row("POST", "/api/invites/<invite_id>/link", "owner", "page", "invite-shown", (HOST_ADMIN,)),
-    _by_service("DELETE", "/api/invites/<invite_id>", "owner", "page", "invite-revoked", (HOST_ADMIN,)),
-    Row("PUT", "/api/settings/hub-origin", "owner", "step-up", "origin-changed", by_request=False),
-    Row("POST", "/api/settings/hub-origin", "owner", "step-up", "origin-changed", by_request=False),
+    Row("DELETE", "/api/invites/<invite_id>", "owner", "page", "invite-revoked", (HOST_ADMIN,)),
+    Row("PUT", "/api/settings/hub-origin", "owner", "step-up", "origin-changed"),
+    Row("POST", "/api/settings/hub-origin", "owner", "step-up", "origin-changed"),
     # Tokens. A bearer token can mint no more than it has, and nothing that outlives it.
     Row("POST", "/api/auth/mint-token", "person", "step-up", "mint-token", (HOST_AUTH,)),
-    Row("POST", "/api/auth/revoke-token", "person", "step-up", "revoke-token", (HOST_AUTH,), True, "somebody else's"),
+    Row("POST", "/api/auth/revoke-token", "person", "step-up", "revoke-token", (HOST_AUTH,), "somebody else's"),
     Row("POST", "/api/auth/rotate-operator", "owner", "step-up", "rotate-operator"),
     Row("POST", "/api/auth/rotate-key", "owner", "step-up", "rotate-key"),
     Row("POST", "/api/auth/open-settings", "owner", "step-up", "open-settings"),
@@ -155,20 +149,19 @@ ROWS: tuple[Row, ...] = (
     Row("GET", "/admin/vault-admin-token/<vault>", "person", "opened", "vault-admin-token"),
     Row("POST", "/account/token", "person", "step-up", "account-token"),
     Row("POST", "/account/vault-token/<vault>", "person", "step-up", "vault-token"),
-    _by_service("POST", "/account/lock", "owner", "password", "locked"),
-    _by_service("POST", "/api/lock", "owner", "step-up", "locked"),
+    Row("POST", "/account/lock", "owner", "password", "locked"),
+    Row("POST", "/api/lock", "owner", "step-up", "locked"),
     # Apps.
     Row("POST", "/oauth/register", "anyone", "nothing"),
     Row("POST", "/oauth/token", "app", "client"),
     Row("POST", "/oauth/revoke", "app", "client"),
-    _by_service("DELETE", "/oauth/clients/<client_id>", "owner", "bearer", "app-removed", (HOST_ADMIN,)),
+    Row("DELETE", "/oauth/clients/<client_id>", "owner", "bearer", "app-removed", (HOST_ADMIN,)),
     Row(
         "POST",
         "/oauth/authorize",
         "person",
         "password",
         "app-connected",
-        by_request=False,
         sometimes="a new app, or more than everyday access",
     ),
     Row("POST", "/oauth/device_authorization", "app", "client"),
@@ -178,41 +171,40 @@ ROWS: tuple[Row, ...] = (
         "person",
         "password",
         "app-connected",
-        by_request=False,
         sometimes="more than everyday access",
     ),
     Row("POST", "/api/confirmations", "person", "bearer"),
-    _by_service("POST", "/account/confirm/<confirmation_id>", "person", "password", "confirm"),
-    _by_service("POST", "/oauth/authorize/approve", "owner", "password", "app-approved app-refused"),
-    _by_service("POST", "/api/oauth/clients/<path:client_id>/approve", "owner", "step-up", "app-approved"),
-    _by_service("POST", "/api/apps/disconnect", "person", "page", "app-disconnected"),
-    _by_service("DELETE", "/api/grants/<path:client_id>", "person", "page", "app-disconnected"),
-    _by_service("POST", "/account/apps", "person", "page", "app-disconnected"),
+    Row("POST", "/account/confirm/<confirmation_id>", "person", "password", "confirm"),
+    Row("POST", "/oauth/authorize/approve", "owner", "password", "app-approved app-refused"),
+    Row("POST", "/api/oauth/clients/<path:client_id>/approve", "owner", "step-up", "app-approved"),
+    Row("POST", "/api/apps/disconnect", "person", "page", "app-disconnected"),
+    Row("DELETE", "/api/grants/<path:client_id>", "person", "page", "app-disconnected"),
+    Row("POST", "/account/apps", "person", "page", "app-disconnected"),
     # The user's own account.
-    _by_service("POST", "/login", "anyone", "secret", "sign-in"),
-    _by_service("POST", "/login/2fa", "anyone", "secret", "second-factor"),
-    _by_service("POST", "/login/key", "person", "password", "confirm"),
-    _by_service("POST", "/logout", "anyone", "page", "sign-out"),
-    _by_service("POST", "/account/setup/<token>", "anyone", "secret", "invite-redeemed"),
+    Row("POST", "/login", "anyone", "secret", "sign-in"),
+    Row("POST", "/login/2fa", "anyone", "secret", "second-factor"),
+    Row("POST", "/login/key", "person", "password", "confirm"),
+    Row("POST", "/logout", "anyone", "page", "sign-out"),
+    Row("POST", "/account/setup/<token>", "anyone", "secret", "invite-redeemed"),
     Row("POST", "/account/download", "person", "page", "notes-downloaded"),
-    _by_service("POST", "/account/name", "person", "page", "name-changed"),
-    _by_service("POST", "/account/change-password", "person", "password", "password-changed"),
-    _by_service("POST", "/account/2fa", "person", "password", "second-factor-on second-factor-off"),
-    _by_service("POST", "/account/sessions", "person", "page", "session-ended other-sessions-ended"),
-    _by_service("POST", "/api/account/step-up", "person", "password", "confirm"),
-    _by_service("POST", "/api/account/password", "person", "password", "password-changed"),
+    Row("POST", "/account/name", "person", "page", "name-changed"),
+    Row("POST", "/account/change-password", "person", "password", "password-changed"),
+    Row("POST", "/account/2fa", "person", "password", "second-factor-on second-factor-off"),
+    Row("POST", "/account/sessions", "person", "page", "session-ended other-sessions-ended"),
+    Row("POST", "/api/account/step-up", "person", "password", "confirm"),
+    Row("POST", "/api/account/password", "person", "password", "password-changed"),
     Row("POST", "/api/account/2fa/start", "person", "password"),
-    _by_service("POST", "/api/account/2fa/confirm", "person", "password", "second-factor-on"),
-    _by_service("POST", "/api/account/2fa/codes", "person", "password", "recovery-codes-renewed"),
-    _by_service("POST", "/api/account/2fa/disable", "person", "password", "second-factor-off"),
-    _by_service("DELETE", "/api/account/sessions", "person", "page", "other-sessions-ended"),
-    _by_service("DELETE", "/api/account/sessions/<session_id>", "person", "page", "session-ended"),
+    Row("POST", "/api/account/2fa/confirm", "person", "password", "second-factor-on"),
+    Row("POST", "/api/account/2fa/codes", "person", "password", "recovery-codes-renewed"),
+    Row("POST", "/api/account/2fa/disable", "person", "password", "second-factor-off"),
+    Row("DELETE", "/api/account/sessions", "person", "page", "other-sessions-ended"),
+    Row("DELETE", "/api/account/sessions/<session_id>", "person", "page", "session-ended"),
     # The wizard: open for an hour to the session that claimed the hub, later with a password.
-    _by_service("POST", "/admin/setup/account", "anyone", "secret", "owner-created"),
+    Row("POST", "/admin/setup/account", "anyone", "secret", "owner-created"),
     Row("POST", "/admin/setup/modules", "owner", "page"),
     Row("POST", "/admin/setup/vault", "owner", "page"),
     Row("POST", "/admin/setup/scribe", "owner", "page"),
-    _by_service("POST", "/admin/setup/install/<short>", "owner", "page", "module-install"),
+    Row("POST", "/admin/setup/install/<short>", "owner", "page", "module-install"),
     Row("POST", "/admin/setup/continue", "owner", "page"),
     Row(
         "POST",
@@ -220,12 +212,6 @@ ROWS: tuple[Row, ...] = (
         "owner",
         "password",
         "origin-changed",
-        by_request=False,
         sometimes="a new public address, an hour after claiming",
     ),
 )
-
-
-def noted() -> Iterator[Row]:
-    """The rows audited by request."""
-    return (row for row in ROWS if row.records and row.by_request)

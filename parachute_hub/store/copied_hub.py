@@ -4,6 +4,10 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
+from attrs import asdict
+
+from parachute_hub.store.rows import Act
+
 # Children go with their parents: codes and refresh tokens with their family.
 _CLEAR = """
 PRAGMA foreign_keys = ON;
@@ -32,6 +36,18 @@ def clear_credentials(path: Path) -> None:
     """
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.executescript(_CLEAR)
+
+
+def add_act(path: Path, act: Act) -> None:
+    """Add an entry to the audit log of a database that nobody else uses, as far as its schema, which may be an earlier
+    one, has room for it. Blocks. Raises sqlite3.Error.
+    """
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        columns = {str(row[1]) for row in connection.execute("PRAGMA table_info(audit)")}
+        told = {name: value for name, value in asdict(act).items() if name in columns}
+        if told:
+            named, marks = ", ".join(told), ", ".join(f":{name}" for name in told)
+            connection.execute(f"INSERT INTO audit ({named}) VALUES ({marks})", told)  # noqa: S608
 
 
 def connected_apps(path: Path) -> list[str]:

@@ -14,6 +14,7 @@ from parachute_hub.confinement.rules import Confines
 from parachute_hub.supervise.limits import LogLimits, MemoryLimits, Timing
 from parachute_hub.supervise.memory.cgroup import Cgroup
 from parachute_hub.supervise.model import Launch, Status
+from parachute_hub.supervise.output.log_files import LOG_BYTES
 from parachute_hub.supervise.process.command_line import Tools, find_tools
 from parachute_hub.supervise.process.process_tags import TagFilter, home_hash
 from parachute_hub.supervise.process.processes import Holder, Processes
@@ -121,10 +122,10 @@ class SupervisorContext:
 
     `home` is the hub's home folder; `home_id` and `life` tag its child processes. `emit` receives each new status,
     `log_line` each masked line of output (`short`, text). `log_folder` holds two files per module, written by
-    `log_writer`. `random` returns
-    0..1. `now` is monotonic seconds, `wall` epoch seconds. `under_way` returns the number of unanswered requests to a
-    port. `memory_limit` is the operator's limit for the whole hub in bytes, or None. `confiner` starts launches that
-    have rules. `sleeps` are modules that start with the first request.
+    `log_writer`, and `log_bytes` is what they may take. `random` returns 0..1. `now` is monotonic seconds, `wall` epoch
+    seconds. `under_way` returns the number of unanswered requests to a port. `memory_limit` is the operator's limit for
+    the whole hub in bytes, or None. `confiner` starts launches that have rules. `sleeps` are modules that start with
+    the first request.
     """
 
     reactor: Any
@@ -151,5 +152,6 @@ class SupervisorContext:
     memory: MemoryLimits = MemoryLimits()
     memory_limit: int | None = None
     log_writer: FileWriter = Factory(FileWriter)
+    log_bytes: Callable[[], int] = field(default=lambda: LOG_BYTES)
     home_id: str = Factory(lambda self: home_hash(self.home), takes_self=True)
     life: str = Factory(lambda self: f"{os.getpid()}-{self.wall():.3f}", takes_self=True)

@@ -78,4 +78,3 @@ class LogLimits:
     burst: int = 4 * 1024 * 1024
     # The minimum charge per line, since short lines cost as much work as long ones: a thousand lines per second.
     line_charge: int = 2048
-    file: int = 1024 * 1024

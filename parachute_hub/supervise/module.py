@@ -62,7 +62,7 @@ class Module:
         self._context = context
         self.output = Output(
             ring=self.ring,
-            files=LogFiles(context.log_folder, short, context.limits.file, context.log_writer),
+            files=LogFiles(context.log_folder, short, context.log_bytes, context.log_writer),
             log_line=self._wrote,
             mask=context.mask,
             limits=context.limits,

@@ -6,7 +6,7 @@ nothing set it, in timers and reactions to processes, the hub acts by itself.
 
 from collections.abc import Callable
 from contextvars import ContextVar, copy_context
-from typing import Literal, ParamSpec, TypeAlias, TypeVar
+from typing import Literal, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from attrs import frozen
 
@@ -25,6 +25,13 @@ class Doer:
     name: str = ""
     means: Means = "hub"
     address: str = ""
+
+
+class Done(Protocol):
+    """`store.trail.Trail.done`, for what changes files, processes or memory, and so has no transaction."""
+
+    async def __call__(self, action: str, subject: str = "") -> None:
+        """Record what has just happened, on behalf of whoever acts now. Never raises."""
 
 
 _doer: ContextVar[Doer] = ContextVar("doer")

@@ -9,14 +9,17 @@ from twisted.internet.defer import Deferred, execute
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.admin import logs_api
 from parachute_hub.admin.logs_api import HubLogArea, Logs
 from parachute_hub.admin.stream_api import TICK_SECONDS, Streams
+from parachute_hub.modules.state.records import RecordsFile
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.supervise.output.log_files import LogFiles, read_log
 from parachute_hub.supervise.output.log_ring import LogRing
 from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.log_lines import Level, Line
 from tests.admin.test_stream_api import Reader
+from tests.support.acts import HeardActs
 from tests.support.asking import Answer, ask
 from tests.support.operators import operator
 
@@ -28,7 +31,7 @@ class LogsCase(SynchronousTestCase):
         self.folder = Path(self.mktemp())
         self.clock = MemoryReactorClock()
         self.ring = LogRing(4096)
-        self.files = LogFiles(self.folder, "hub", 100_000, FileWriter())
+        self.files = LogFiles(self.folder, "hub", lambda: 200_000, FileWriter())
         self.addCleanup(self.files.close)
         self.in_thread: Any = lambda function, *args: execute(function, *args)
         logs = Logs(
@@ -36,7 +39,10 @@ class LogsCase(SynchronousTestCase):
             in_thread=lambda *args: self.in_thread(*args),
             streams=Streams(self.clock),
         )
-        area = HubLogArea(who=Authenticator([operator("x")]), logs=logs, ring=self.ring)
+        self.records, self.heard = RecordsFile(self.folder / "modules.json"), HeardActs()
+        area = HubLogArea(
+            who=Authenticator([operator("x")]), logs=logs, ring=self.ring, sizes=self.records, done=self.heard.done
+        )
         self.resource = area.app.resource()
 
     def say(self, at: float, text: str, level: Level = "info", mark: str | None = None) -> None:
@@ -66,6 +72,25 @@ class KeptTests(LogsCase):
             ("?since=60&until=120", ["all is well", "Not so well"]),
         ):
             self.assertEqual(self.texts(query), texts, query)
+
+    def test_without_a_number_the_newest_lines_come(self) -> None:
+        self.files.write([Line(0, 0.0, str(number)) for number in range(3)])
+        self.patch(logs_api, "MOST_LINES", 2)
+        self.assertEqual((self.texts(), self.texts("?n=3")), (["1", "2"], ["0", "1", "2"]))
+
+    def test_how_much_is_kept(self) -> None:
+        """A choice of few, which survives a restart."""
+        self.assertEqual(self.sized(), (200, {"megabytes": 2, "sizes": [1, 2, 5, 10]}))
+        self.assertEqual(self.sized({"megabytes": 10}), (200, {"megabytes": 10, "sizes": [1, 2, 5, 10]}))
+        for wrong in ({"megabytes": 3}, {"megabytes": "10"}, {}):
+            self.assertEqual(self.sized(wrong)[0], 400, wrong)
+        self.assertEqual(RecordsFile(self.folder / "modules.json").log_bytes(), 10 << 20)
+        self.assertEqual(self.heard.acts, [("log-size-changed", "10 MB")])
+
+    def sized(self, body: Any = None) -> tuple[int, Any]:
+        method, sent = ("GET", b"") if body is None else ("PUT", json.dumps(body).encode())
+        answer = ask(self.resource, "/api/hub/logs/size", method=method, body=sent, headers=HEADERS)
+        return answer.status, answer.json()
 
     def test_bad_parameters_say_what_is_right(self) -> None:
         for query in ("?level=loud", "?since=yesterday", "?n=-1", "?n=many"):

@@ -37,6 +37,7 @@ from parachute_hub.supervise.output.log_files import read_log
 from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.logs import Masker
 from tests.modules.homes import TOY, at_once, package, put, write
+from tests.support.acts import HeardActs
 from tests.support.asking import Answer, ask
 from tests.support.operators import KnownBearers
 from tests.support.supervising import FakeSupervisor
@@ -157,7 +158,7 @@ class ApiCase(SynchronousTestCase):
         self.listening = {"toy": 2711}
         self.modules = assembly.assemble(self.files, self.supervisor, free_memory=lambda: self.free_memory)
         self.links: dict[str, Links] = {}
-        self.proofs = Proofs()
+        self.proofs, self.heard = Proofs(), HeardActs()
         self.server = ToyServer()
         view = ModulesView(
             directory=self.files.directory,
@@ -186,8 +187,9 @@ class ApiCase(SynchronousTestCase):
             logs=Logs(
                 read=partial(read_log, self.home / "hub" / "logs"), in_thread=at_once, streams=Streams(self.clock)
             ),
+            done=self.heard.done,
         )
-        disk = DiskArea(who=Authenticator([CALLERS]), modules=self.modules, in_thread=at_once)
+        disk = DiskArea(who=Authenticator([CALLERS]), modules=self.modules, in_thread=at_once, done=self.heard.done)
         parts = [
             MountedArea(("/api/modules",), area.app.resource()),
             MountedArea(("/api/modules/disk",), disk.app.resource()),
@@ -212,6 +214,7 @@ class ApiCase(SynchronousTestCase):
         self.files.directory.records.change("toy", package="@toys/toy", row="toys-toy")
         self.call("POST", "/toy/start")
         self.supervisor.calls.clear()
+        self.heard.acts.clear()
 
     def busy(self, short: str) -> None:
         """A job on it that does not end."""
@@ -445,11 +448,20 @@ class Installs(ApiCase):
             self.assertEqual(self.refusal(method, path, body), (409, "operation_in_progress"), path)
         self.assertEqual(self.supervisor.calls, [])
 
+    def test_a_cancelled_operation(self) -> None:
+        self.install()
+        self.busy("toy")
+        (job,) = (job for job in self.modules.jobs.all() if not job.over)
+        self.assertEqual(self.call("POST", f"/operations/{job.id}/cancel").json()["outcome"], "cancelled")
+        self.assertEqual(self.refusal("POST", f"/operations/{job.id}/cancel"), (409, "too_late"))
+        self.assertEqual(self.heard.acts, [("operation-cancelled", "toy")])
+
     def test_the_channel(self) -> None:
         self.assertEqual(self.call("PUT", "/channel", {"channel": "rc"}).json(), {"channel": "rc"})
         self.assertEqual(self.call("GET", "").json()["module_install_channel"], "rc")
         self.assertEqual(self.refusal("PUT", "/channel", {"channel": "x"}), (400, "invalid_channel"))
         self.assertEqual(self.refusal("PUT", "/channel", b"{"), (400, "invalid_request"))
+        self.assertEqual(self.heard.acts, [("channel-changed", "rc")])
 
 
 class Switching(ApiCase):
@@ -462,11 +474,14 @@ class Switching(ApiCase):
         self.assertEqual((answer["stopped"], answer["state"]["status"]), (True, "stopped"))
         self.assertFalse(self.files.directory.records.wanted("toy"))
         self.assertEqual(self.supervisor.calls, [("restart", "toy"), ("stop", "toy")])
+        self.call("POST", "/toy/start")
+        self.assertEqual(self.heard.acts, [(act, "toy") for act in ("module-restart", "module-stop", "module-start")])
 
     def test_stopping_what_was_never_started(self) -> None:
         """It is not recorded, or it would count as installed."""
         self.assertEqual(self.call("POST", "/vault/stop").json(), {"short": "vault", "stopped": False})
         self.assertFalse(self.files.directory.records.known("vault"))
+        self.assertEqual(self.heard.acts, [])
 
     def test_failures_in_their_words(self) -> None:
         self.install()
@@ -481,6 +496,7 @@ class Switching(ApiCase):
             answer = self.call("POST", "/toy/start")
             self.assertEqual((answer.status, answer.json()["error"]), expected)
             self.assertEqual(answer.json()["error_detail"]["error_type"], error_type)
+            self.assertEqual(self.heard.acts, [], "a start that failed is no act")
 
     def test_a_crash_is_a_state_not_an_error(self) -> None:
         self.install()
@@ -526,6 +542,7 @@ class Ports(ApiCase):
         self.assertEqual((answer.status, answer.json()["state"]["status"]), (200, "running"))
         self.assertIn("2999", answer.json()["text"])
         self.assertEqual((self.row_port(), self.supervisor.calls[-1]), (2999, ("restart", "toy")))
+        self.assertEqual(self.heard.acts[-1], ("module-heal-port", "toy"))
 
     def test_a_foreign_port_changes_nothing(self) -> None:
         """Such as the hub's own, which would loop every request."""
@@ -616,6 +633,7 @@ class Settings(ApiCase):
         self.assertEqual(self.supervisor.calls, [("restart", "toy")])
         record = self.files.directory.records.get("toy")
         self.assertEqual((record.memory_limit, record.smol, record.pin), (1 << 28, False, True))
+        self.assertEqual(self.heard.acts, [("module-settings", "toy")] * 2)
 
     def test_what_happens_with_updates(self) -> None:
         """Installing whatever a package will be tomorrow needs a proof of presence."""
@@ -686,6 +704,7 @@ class Adopting(ApiCase):
         self.assertEqual(self.files.to_start(), ())
         self.assertEqual(self.call("POST", "/own/adopt").status, 200)
         self.assertEqual((self.supervisor.calls, self.files.to_start()), ([("start", "own")], ("own",)))
+        self.assertEqual(self.heard.acts, [("module-adopt", "own")])
         self.assertEqual(self.refusal("POST", "/own/adopt"), (409, "not_adoptable"))
 
 
@@ -705,6 +724,7 @@ class Configurations(ApiCase):
         self.assertEqual(self.call("PUT", "/toy/config", {"volume": 5}).json()["values"]["volume"], 5)
         answer_bad = self.call("PUT", "/toy/config", {"volume": 11})
         self.assertEqual((answer_bad.status, answer_bad.json()["errors"][0]["path"]), (400, "volume"))
+        self.assertEqual(self.heard.acts, [("module-config", "toy")])
 
     def test_a_module_tries_its_settings_and_says_what_is_wrong(self) -> None:
         """Only what a person can read comes back, and nothing is asked of a module without a test."""
@@ -719,6 +739,7 @@ class Configurations(ApiCase):
         ):
             self.server.tells = told
             self.assertEqual(self.call("POST", "/toy/config/test", {}).json(), {"ok": ok, "message": message})
+        self.assertEqual(self.heard.acts, [("module-config-tested", "toy")] * 5)
         self.assertEqual(self.server.asked[-1][0::2], ("POST", "Bearer admin-of-toy-None"))
 
     def test_a_module_that_offers_it_at_its_root_alone(self) -> None:
@@ -789,6 +810,7 @@ class DiskSpace(ApiCase):
         self.assertGreater(answer["total"], answer["free"])
         self.assertEqual(self.call("POST", "/disk/clear").status, 200)
         self.assertFalse((self.home / "modules" / "install" / "cache").exists())
+        self.assertEqual(self.heard.acts, [("disk-cleared", "")])
         self.assertTrue(self.module("toy")["install_dir"])
 
 

@@ -13,6 +13,7 @@ from parachute_hub.problems.model import Problem, click, words
 from parachute_hub.problems.service import Problems
 from parachute_hub.site.auth import Authenticator
 from tests.problems.test_service import FakeCheck
+from tests.support.acts import HeardActs
 from tests.support.asking import Answer, ask
 from tests.support.operators import owner
 
@@ -30,7 +31,7 @@ CRASHING = Problem(
 
 class ProblemsApiTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.check = FakeCheck(found=[CRASHING])
+        self.check, self.heard = FakeCheck(found=[CRASHING]), HeardActs()
         problems = Problems(
             checks=[self.check],
             file=ProblemsFile(Path(self.mktemp())),
@@ -39,7 +40,9 @@ class ProblemsApiTests(SynchronousTestCase):
             now=lambda: 60.0,
             in_thread=lambda function, *args: succeed(function(*args)),
         )
-        self.resource = ProblemsApi(who=Authenticator([owner()]), problems=problems).app.resource()
+        self.resource = ProblemsApi(
+            who=Authenticator([owner()]), problems=problems, done=self.heard.done
+        ).app.resource()
 
     def ask(self, path: str = "", body: Any = None, token: str = "owner") -> Answer:
         method, sent = ("GET", b"") if body is None else ("POST", json.dumps(body).encode())
@@ -85,10 +88,13 @@ class ProblemsApiTests(SynchronousTestCase):
         for path, dismissed in (("/dismiss", True), ("/restore", False)):
             answer = self.ask(path, {"key": CRASHING.key})
             self.assertEqual([one["dismissed"] for one in answer.json()["problems"]], [dismissed], path)
+        acts = [("problems-looked-for", ""), ("problem-dismissed", CRASHING.title)]
+        self.assertEqual(self.heard.acts, [*acts, ("problem-shown-again", CRASHING.title)])
 
     def test_bad_keys_are_refused(self) -> None:
         for body, status in (({}, 400), ({"key": 3}, 400), ({"key": "other"}, 404)):
             self.assertEqual(self.ask("/dismiss", body).status, status, body)
+        self.assertEqual(self.heard.acts, [])
 
     def test_administrators_only(self) -> None:
         for path, body in (("", None), ("/dismiss", {}), ("/restore", {}), ("/look", {})):

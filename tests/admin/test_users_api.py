@@ -227,7 +227,7 @@ class AuditTests(Case):
 
     def test_older_entries_are_on_further_pages(self) -> None:
         for _ in range(120):
-            self.door.accounts.note(_act("noise"))
+            self.door.accounts.trail.note(_act("noise"))
         first = self.tab.get_json("/api/audit")
         self.assertEqual(len(first["acts"]), 100)
         rest = self.tab.get_json(f"/api/audit?before={first['next_before']}")

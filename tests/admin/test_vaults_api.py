@@ -20,6 +20,7 @@ from parachute_hub.modules.launch import package_process
 from parachute_hub.modules.launch.package_process import Reactor
 from parachute_hub.site.auth import Authenticator, Principal
 from parachute_hub.site.errors import Refused
+from tests.support.acts import HeardActs
 from tests.support.asking import Answer, ask
 from tests.support.operators import owner
 
@@ -56,13 +57,14 @@ class Proofs:
 class VaultsApiTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.shelf = Shelf()
-        self.proofs = Proofs()
+        self.proofs, self.heard = Proofs(), HeardActs()
         api = VaultsApi(
             who=Authenticator([owner()]),
             step_up=self.proofs,
             known=self.shelf.known,
             maker=self.shelf,
             sizes=self.shelf.sizes,
+            done=self.heard.done,
         )
         self.resource = api.app.resource()
 
@@ -100,12 +102,13 @@ class VaultsApiTests(SynchronousTestCase):
             },
         )
         self.assertEqual(answer.header("Cache-Control"), "no-store")
+        self.assertEqual(self.heard.acts, [("vault-made", "garden")])
 
     def test_a_session_alone_makes_no_vault_and_sees_no_key(self) -> None:
         answer = self.ask("POST", {"name": "orchard"})
         self.assertEqual((answer.status, answer.json()["error"]), (403, "step_up_required"))
         self.assertNotIn(b"pvt_", answer.body)
-        self.assertEqual(self.shelf.names, ["default", "work"])
+        self.assertEqual((self.shelf.names, self.heard.acts), (["default", "work"], []))
 
     def test_refuses_names_that_cannot_be_in_a_url_or_belong_to_the_hub(self) -> None:
         """Before anything runs."""

@@ -17,6 +17,7 @@ from parachute_hub.backup.worker_process import WorkFailed
 from parachute_hub.jobs.runner import Jobs
 from parachute_hub.site.errors import Refused
 from tests.modules.homes import at_once
+from tests.support.acts import HeardActs
 
 KEY = "AGE-SECRET-KEY-1XYZ9"
 DONE = {"files": 3, "size": 30, "stored": 20, "sha256": "ab", "damaged": [], "changed": [], "skipped": []}
@@ -63,6 +64,7 @@ class BackupCase(SynchronousTestCase):
         self.workers = ScriptedWorkers()
         self.addresses: dict[str, Sequence[str]] = {"s3.example": ["93.184.216.34"]}
         self.ids = iter(str(number) for number in range(10_000))
+        self.heard = HeardActs()
         self.backups = self.make()
 
     def make(self) -> Backups:
@@ -81,7 +83,13 @@ class BackupCase(SynchronousTestCase):
             home=str(self.folder),
             ledger=ledger,
             places=Places(
-                home="/hub", ledger=ledger, workers=workers, seals=sealer, resolve=resolve, now=lambda: self.time
+                home="/hub",
+                ledger=ledger,
+                workers=workers,
+                seals=sealer,
+                resolve=resolve,
+                now=lambda: self.time,
+                done=self.heard.done,
             ),
             workers=workers,
             jobs=jobs,
@@ -89,6 +97,7 @@ class BackupCase(SynchronousTestCase):
             facts=lambda: HubFacts(hub_version="1", schema=1, origin="http://localhost", modules=()),
             now=lambda: self.time,
             new_id=lambda: next(self.ids),
+            done=self.heard.done,
         )
 
     def wait(self, coroutine: Any) -> Any:
@@ -161,6 +170,27 @@ class KeyTests(BackupCase):
         self.assertEqual(self.workers.jobs[-1]["identity"], None)
         copy = self.backups.state.copies[0]
         self.assertEqual((copy.verified_at, copy.decrypted_at), (self.time, None))
+
+    def test_acts_are_told_once_they_have_happened(self) -> None:
+        self.ready()
+        self.refusal(self.backups.confirm_sheet("abcd"))
+        self.wait(self.backups.choose(hour=4, daily=True, programs=False))
+        self.wait(self.backups.places.test("p"))
+        self.workers.failing["probe"] = WorkFailed("no_bucket", "There is no bucket of this name.")
+        self.refusal(self.backups.places.test("p"))
+        self.refusal(self.backups.places.add(self.place(id="q"), ""))
+        self.wait(self.backups.forget_identity())
+        self.wait(self.backups.places.remove("p"))
+        told = [
+            ("backup-key-made", ""),
+            ("backup-key-confirmed", ""),
+            ("backup-place-added", "disk"),
+            ("backup-schedule-changed", ""),
+            ("backup-place-tested", "disk"),
+            ("backup-key-removed", ""),
+            ("backup-place-removed", "disk"),
+        ]
+        self.assertEqual(self.heard.acts, told)
 
 
 class PlaceTests(BackupCase):

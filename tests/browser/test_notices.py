@@ -69,7 +69,7 @@ class NoticesTests(SynchronousTestCase):
         expect(row).to_contain_text("answered 500")
         page.get_by_label("Quiet hours").check()
         page.get_by_role("button", name="Save").click()
-        expect(page.get_by_role("button", name="Save")).to_be_enabled()
+        expect(page.get_by_text("Saved", exact=True)).to_be_visible()
         self.assertEqual(self.hub.client.call("GET", "/api/notices")["quiet"]["from"], "22:00")
         page.goto(f"{self.hub.url}/admin")
         expect(page.get_by_text("A notice did not arrive")).to_be_visible(timeout=30_000)

@@ -282,6 +282,17 @@ class ClientTests(SynchronousTestCase):
             with self.assertRaises(CommandError):
                 logs(parser().parse_args(["logs", "--home", str(self.home), "--since", wrong]))
 
+    def test_how_much_of_a_log_is_kept(self) -> None:
+        """Shown, or changed."""
+        for words, method, body in ((["--keep"], "GET", b""), (["--keep", "5"], "PUT", b'{"megabytes": 5}')):
+            self.serve((200, {"megabytes": 5, "sizes": [2, 5]}))
+            said = io.StringIO()
+            with redirect_stdout(said):
+                self.assertEqual(logs(parser().parse_args(["logs", "--home", str(self.home), *words])), 0)
+            self.assertIn("takes up to 5 MB", said.getvalue())
+            asked = (*self.handler.asked[-1][:2], self.handler.sent[-1])
+            self.assertEqual(asked, (method, "/api/hub/logs/size", body))
+
     def test_without_a_hub_the_files_are_read(self) -> None:
         """A log matters most when the hub does not start."""
         folder = self.home / "hub" / "logs"

@@ -17,7 +17,8 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 
-from parachute_hub.events import Event
+from parachute_hub.admin.audit_events import EventTrail
+from parachute_hub.events import Event, NumberedEvent
 from parachute_hub.jobs.model import Job
 from parachute_hub.modules import assembly
 from parachute_hub.modules.assembly import ModuleDependencies, ModuleFiles, ModuleServices
@@ -25,6 +26,7 @@ from parachute_hub.modules.definition.catalog import Catalog, CatalogEntry
 from parachute_hub.modules.launch.environment import BaseEnvironment
 from parachute_hub.modules.packages import bun
 from parachute_hub.settings import MODULE_PORTS
+from parachute_hub.store.rows import Act
 from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.limits import Timing
 from parachute_hub.supervise.supervisor import Supervisor
@@ -152,6 +154,14 @@ class Rig:
         self.files.outside.files.stop()
         if registry:
             await self.registry.close()
+
+    def activity(self) -> list[tuple[str, str, str]]:
+        """What the audit log says of the operations so far: act, outcome and reason, the oldest first."""
+        acts: list[Act] = []
+        trail = EventTrail(note=acts.append, clock=CLOCK.seconds)
+        for number, event in enumerate(self.events):
+            trail.heard(NumberedEvent(number, event))
+        return [(act.action, act.outcome, act.why) for act in acts]
 
     async def done(self, job: Job) -> Job:
         """The finished job."""

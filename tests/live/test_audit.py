@@ -62,6 +62,7 @@ class AuditTests(SynchronousTestCase):
         self.call("PUT", "/api/modules/hello/settings", {"pin": True})
         self.call("PUT", "/api/modules/channel", {"channel": "rc"})
         self.call("POST", "/api/modules/disk/clear")
+        self.call("PUT", "/api/hub/logs/size", {"megabytes": 5})
         self.call("PUT", "/api/settings/hub-origin", {"hub_origin": "https://hub.example"})
         (self.hub.home / "hello").mkdir(exist_ok=True)
         (self.hub.home / "hello" / "note").touch()
@@ -72,6 +73,7 @@ class AuditTests(SynchronousTestCase):
             *((f"module-{verb}", "hello") for verb in ("stop", "start", "restart", "settings")),
             ("channel-changed", "rc"),
             ("disk-cleared", ""),
+            ("log-size-changed", "5 MB"),
             ("origin-changed", "https://hub.example"),
             ("module-uninstall", "hello"),
             ("module-delete-data", "hello"),

@@ -84,6 +84,13 @@ class BackupTests(SynchronousTestCase):
         self.assertIn("home/parachute.db", opened(answer.body, identity))
         self.assertEqual(fetch(url, headers=headers).status, 404)
         self.assertEqual(fetch(url).status, 401)
+        self.hub.wait_for(lambda: len(self.downloads()) == 3, "the refused attempts to be recorded")
+        self.assertEqual(self.downloads(), [("page", "", "refused"), ("command", "", "refused"), ("command", "", "ok")])
+
+    def downloads(self) -> list[tuple[str, str, str]]:
+        """What Activity says of them, the newest first."""
+        acts = [act for act in self.call("GET", "/api/audit")["acts"] if act["action"] == "backup-downloaded"]
+        return [(act["means"], act["subject"], act["outcome"]) for act in acts]
 
     def test_a_folder_that_is_gone_is_a_problem_in_plain_words(self) -> None:
         self.set_up()

@@ -14,6 +14,7 @@ from parachute_hub.backup.archive.sources import list_home
 from parachute_hub.backup.archive.writing import ArchiveWriter
 from parachute_hub.cli.progress import ProgressPrinter, follow
 from parachute_hub.store.database import Database, shipped_migrations
+from parachute_hub.system.timestamps import to_the_second
 from tests.live.harness import HubProcess, Reply, fetch, hub, packed_examples, session_of_owner
 from tests.support.at_once import at_once
 from tests.support.older_hub import hash_of
@@ -76,6 +77,17 @@ class RestoreTests(SynchronousTestCase):
         self.assertEqual(answer.status, 202, answer.body)
         one.wait_for_restart(before)
 
+    def restored(self, one: HubProcess) -> list[dict[str, Any]]:
+        """What Activity says of restores of the whole hub."""
+        return [act for act in one.client.call("GET", "/api/audit")["acts"] if act["action"] == "restored"]
+
+    def acts(self, one: HubProcess) -> list[str]:
+        """What has happened on a hub that nobody can sign in to, the newest first."""
+        with contextlib.closing(sqlite3.connect(one.home / "parachute.db")) as opened:
+            return [
+                row[0] for row in opened.execute("SELECT action FROM audit WHERE outcome = 'ok' ORDER BY number DESC")
+            ]
+
     def test_a_move_brings_accounts_keys_notes_and_modules(self) -> None:
         self.first.install("hello")
         (self.first.home / "hello").mkdir(exist_ok=True)
@@ -91,6 +103,9 @@ class RestoreTests(SynchronousTestCase):
         self.first.stop()
         self.apply(second, restore_id, ticket, "move")
         self.assertEqual((second.home / "hello" / "note.md").read_text(), "words")
+        (act,) = self.restored(second)
+        told = (act["means"], act["address"], act["outcome"], act["subject"])
+        self.assertEqual(told, ("page", "127.0.0.1", "ok", to_the_second(state["backup"]["created_at"])))
         self.assertEqual(fetch(f"{second.url}/.well-known/jwks.json").json(), keys)
         session_of_owner(second)
         second.wait_for(lambda: fetch(f"{second.url}/hello").status == 200, "the module's program to be fetched again")
@@ -130,6 +145,7 @@ class RestoreTests(SynchronousTestCase):
             version = opened.execute("PRAGMA user_version").fetchone()[0]
         self.assertEqual(version, len(shipped_migrations()))
         self.assertTrue((second.home / "parachute.db.v2").is_file())
+        self.assertEqual(len(self.restored(second)), 1)
 
     def test_a_copy_has_keys_of_its_own_and_no_sessions(self) -> None:
         keys = fetch(f"{self.first.url}/.well-known/jwks.json").json()
@@ -161,6 +177,7 @@ class RestoreTests(SynchronousTestCase):
             self.assertIn(self.ask(second, "GET", path, ticket="wrong").status, (403,), path)
         self.assertEqual(self.ask(second, "DELETE", f"/{begun['id']}", ticket=begun["ticket"]).status, 200)
         self.assertFalse((second.home / "hub" / "restore" / begun["id"]).exists())
+        self.assertEqual(self.acts(second)[:2], ["restore-cancelled", "restore-begun"])
 
     def test_an_empty_hub_takes_whole_backups_only(self) -> None:
         identity, archive = self.backup()
@@ -184,6 +201,7 @@ class RestoreTests(SynchronousTestCase):
         told = {"setup_token": token, "identity": identity, "from": {"kind": "folder", "path": str(self.disk)}}
         listed = self.ask(second, "POST", "/archives", told).json()["archives"]
         self.assertEqual([one["name"] for one in listed], [archive.name])
+        self.assertEqual(self.acts(second)[0], "restore-looked")
         begun = self.ask(second, "POST", "", {**told, "name": archive.name}).json()
         path, ticket = f"/{begun['id']}", begun["ticket"]
         second.wait_for(lambda: self.ask(second, "GET", path, ticket=ticket).json()["phase"] == "ready", "the plan")

@@ -53,6 +53,11 @@ class PartCase(SynchronousTestCase):
         self.assertEqual(answer.status, 200, answer.body)
         return {note["path"] for note in answer.json()}
 
+    def restored(self) -> list[tuple[str, str, str, str, str]]:
+        """What Activity says of restores: who, by what, of what, how it ended and why."""
+        acts = self.call("GET", "/api/audit?action=module-restored&action=restored")["acts"]
+        return [(act["actor"], act["means"], act["subject"], act["outcome"], act["why"]) for act in acts]
+
     def vaults(self) -> set[str]:
         return {vault["name"] for vault in self.call("GET", "/vaults")["vaults"]}
 
@@ -92,6 +97,7 @@ class RestorePartTests(PartCase):
         done = self.restore(str(self.archive), "--module", "vault")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual([self.notes(name) for name in self.keys], [{"kept"}, {"kept"}])
+        self.assertEqual(self.restored(), [("operator", "command", "vault", "ok", "")])
 
     def test_what_cannot_be_restored_changes_nothing(self) -> None:
         for words, key, text in (
@@ -120,4 +126,7 @@ class RestorePartTests(PartCase):
         self.assertEqual(done.returncode, 1, done.stdout)
         self.assertIn("The data is as it was before.", done.stderr)
         self.hub.wait_for(lambda: self.hub.module("vault")["state"] == "ready", "the vault to run again")
+        ((*told, why),) = self.restored()
+        self.assertEqual(told, ["operator", "command", "vault", "failed"])
+        self.assertIn("The data is as it was before.", why)
         self.assertEqual(self.notes("work"), {"kept", "later"})

@@ -39,10 +39,13 @@ SHAPED = {
     ("POST", "/account/2fa"),
     ("POST", "/api/account/2fa/confirm"),
 }
-# There is no such module or vault here, which is told to whoever may know it, before the proof.
-ABSENT = {"/api/auth/open-settings", "/admin/module-token/<short>", "/admin/agent-token"} | {
-    f"/{place}/vault-admin-token/<vault>" for place in ("admin", "account")
-}
+# There is no such module, vault or link here, which is told to whoever may know it, before the proof.
+ABSENT = {
+    "/api/auth/open-settings",
+    "/admin/module-token/<short>",
+    "/admin/agent-token",
+    "/api/backups/download/<token>",
+} | {f"/{place}/vault-admin-token/<vault>" for place in ("admin", "account")}
 # Forms; the rest is JSON.
 FORMS = {
     "/oauth/token": "grant_type=refresh_token&refresh_token=x",

@@ -17,6 +17,8 @@ from parachute_hub.migration.home import COPIES, CannotUndo, check_not_running, 
 from parachute_hub.system.atomic_files import atomic_write
 from parachute_hub.system.home import HomeError, HomeTaken
 
+NOW = 1000.0
+
 
 class Case(SynchronousTestCase):
     def setUp(self) -> None:
@@ -51,6 +53,7 @@ class Case(SynchronousTestCase):
         with closing(sqlite3.connect(self.home / "parachute.db")) as opened:
             opened.execute("PRAGMA journal_mode = WAL")
             opened.execute("CREATE TABLE users (name)")
+            opened.execute("CREATE TABLE audit (at REAL, actor TEXT, action TEXT, means TEXT)")
             opened.commit()
 
 
@@ -58,10 +61,12 @@ class CopiesTests(Case):
     def test_everything_comes_back_byte_for_byte(self) -> None:
         before = self.shared()
         self.use()
-        changed = undo(self.home)
+        changed = undo(self.home, NOW)
         self.assertEqual(changed, ["services.json", "operator.token", "vault/.env", "scribe/config.json"])
         self.assertEqual(self.shared(), before)
-        self.assertTrue((self.home / COPIES / "undone-1" / "parachute.db").is_file())
+        aside = self.home / COPIES / "undone-1" / "parachute.db"
+        with closing(sqlite3.connect(aside)) as opened:
+            self.assertEqual(opened.execute("SELECT * FROM audit").fetchall(), [(NOW, "", "move-undone", "command")])
 
     def test_copies_are_made_once(self) -> None:
         """A later start would copy this hub's own files."""
@@ -81,7 +86,7 @@ class CopiesTests(Case):
         self.patch(older_home, "atomic_write", refuse)
         error = self.assertRaises(HomeError, keep_copies, self.home)
         self.assertIn("No space left on device. Free some space", str(error))
-        self.assertRaises(CannotUndo, undo, self.home)
+        self.assertRaises(CannotUndo, undo, self.home, NOW)
         self.patch(older_home, "atomic_write", atomic_write)
         self.assertTrue(keep_copies(self.home))
 
@@ -89,15 +94,15 @@ class CopiesTests(Case):
         (self.home / "hub.db").unlink()
         self.assertFalse(keep_copies(self.home))
         self.assertFalse((self.home / "hub").exists())
-        self.assertRaises(CannotUndo, undo, self.home)
+        self.assertRaises(CannotUndo, undo, self.home, NOW)
 
     def test_there_and_back_twice(self) -> None:
         self.use()
-        undo(self.home)
+        undo(self.home, NOW)
         self.write("services.json", b"changed by the older hub", 0o644)
         before = self.shared()
         self.use()
-        undo(self.home)
+        undo(self.home, NOW)
         self.assertEqual(self.shared(), before)
         self.assertTrue((self.home / COPIES / "undone-2" / "parachute.db").is_file())
 
@@ -105,7 +110,7 @@ class CopiesTests(Case):
         self.use()
         for content in (b"", b"[]", b'{"../../etc/passwd": 384}'):
             self.write(f"{COPIES}/copies.json", content)
-            self.assertRaises(CannotUndo, undo, self.home)
+            self.assertRaises(CannotUndo, undo, self.home, NOW)
 
     def test_a_kill_between_any_two_steps(self) -> None:
         """Another call goes on to the same end."""
@@ -119,12 +124,12 @@ class CopiesTests(Case):
             shutil.rmtree(self.home)
             shutil.copytree(saved, self.home)
             with _Killed(self, stops) as killed:
-                undo(self.home)
+                undo(self.home, NOW)
             if not killed.happened:
                 break
             with contextlib.suppress(CannotUndo):
                 # It may have come to its end.
-                undo(self.home)
+                undo(self.home, NOW)
             self.assertEqual(self.shared(), before, stops)
             stops += 1
         self.assertGreater(stops, 6)

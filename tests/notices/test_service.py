@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import define, field
-from twisted.internet.defer import execute
+from twisted.internet.defer import Deferred, execute
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.accounts.encryption import Sealer
@@ -17,6 +17,7 @@ from parachute_hub.notices.records import Kind, NoticesFile, Quiet
 from parachute_hub.notices.service import AGAIN_SECONDS, PING_SECONDS, Notices
 from parachute_hub.problems.checks.notices import NoticeTrouble
 from parachute_hub.site.errors import Refused
+from tests.support.acts import HeardActs
 from tests.support.at_once import at_once
 
 SECRET = "https://ntfy.test/a-topic-that-is-secret"
@@ -50,6 +51,7 @@ class NoticesCase(SynchronousTestCase):
         self.bus = Bus()
         self.senders: dict[Kind, FakeSender] = {"ntfy": FakeSender(), "webhook": FakeSender(), "ping": FakeSender()}
         self.ids = iter(f"d{number}" for number in range(100))
+        self.heard = HeardActs()
         self.notices = self.started()
 
     def started(self) -> Notices:
@@ -65,6 +67,7 @@ class NoticesCase(SynchronousTestCase):
             now=lambda: self.now,
             new_id=self.ids.__next__,
             in_thread=execute,
+            done=self.heard.done,
         )
 
     def minute(self, now: float, zone: str) -> int:
@@ -213,6 +216,39 @@ class DestinationTests(NoticesCase):
         self.assertEqual(self.senders["ntfy"].titles(), [])
         with self.assertRaises(Refused):
             self.notices.get(destination)
+
+    def test_one_that_is_removed_while_a_notice_fails_stays_removed(self) -> None:
+        """Both wait for the file; the removal comes first."""
+        destination = self.add()
+        waiting: list[Deferred[Any]] = []
+
+        def slow(function: Any, *args: Any) -> "Deferred[Any]":
+            waiting.append(Deferred())
+            return waiting[-1].addCallback(lambda _: function(*args))
+
+        self.notices.in_thread = slow
+        removing = Deferred.fromCoroutine(self.notices.remove(destination))
+        self.senders["ntfy"].error = NotSent("refused", "No.")
+        testing = Deferred.fromCoroutine(self.notices.test(destination))
+        for each in waiting:
+            each.callback(None)
+        self.successResultOf(removing)
+        self.failureResultOf(testing, Refused)
+        self.assertEqual(self.notices.state.destinations, ())
+
+    def test_acts_are_told_once_they_have_happened(self) -> None:
+        """By name, never by address."""
+        destination = self.add()
+        at_once(self.notices.test(destination))
+        at_once(self.notices.choose(least="error", quiet=None))
+        self.senders["ntfy"].error = NotSent("refused", "No.")
+        for act in (self.notices.test(destination), self.notices.add("ntfy", {"url": SECRET}, private=False)):
+            with self.assertRaises(Refused):
+                at_once(act)
+        at_once(self.notices.remove(destination))
+        name = "ntfy at ntfy.test"
+        told = [("notice-destination-added", name), ("notice-tested", name), ("notice-settings-changed", "")]
+        self.assertEqual(self.heard.acts, [*told, ("notice-destination-removed", name)])
 
     def test_addresses_are_sealed_on_the_disk(self) -> None:
         self.add()

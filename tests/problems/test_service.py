@@ -74,7 +74,7 @@ class ProblemsTests(SynchronousTestCase):
         return [(one.problem.key, one.since, one.dismissed) for one in self.problems.all()]
 
     def dismiss(self, key: str, dismissed: bool = True) -> bool:
-        return self.successResultOf(ensureDeferred(self.problems.dismiss(key, dismissed)))
+        return self.successResultOf(ensureDeferred(self.problems.dismiss(key, dismissed))) is not None
 
     def test_a_problem_appears_stays_and_clears(self) -> None:
         """It keeps its time, and each change is told once."""

@@ -20,9 +20,11 @@ from parachute_hub.oauth.tokens.keys import make_private_pem
 from parachute_hub.site.auth import Principal
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import Root
+from parachute_hub.store.audit import Audit
 from parachute_hub.store.clients import Clients
 from parachute_hub.store.grants import Grants
 from parachute_hub.store.rows import Session, User, VaultRole
+from parachute_hub.store.trail import Trail
 from parachute_hub.store.users import Users
 from tests.support.at_once import at_once
 from tests.support.databases import new_database
@@ -220,7 +222,8 @@ class World:
         visits = PageSessions(
             sessions=self.accounts, proofs=self.accounts, browsers=self.accounts, csrf_token=fake_csrf
         )
-        parts = self.oauth.parts(visits=visits, sessions=self.accounts, step_up=self.accounts)
+        trail = Trail(self.database.write, Audit(self.database), self.clock.seconds)
+        parts = self.oauth.parts(visits=visits, sessions=self.accounts, step_up=self.accounts, done=trail.done)
         return Root(parts, is_secure=lambda request: request.isSecure())
 
     def do(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

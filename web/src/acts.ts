@@ -66,6 +66,7 @@ const WORDS: Record<string, string> = {
   "problems-looked-for": "looked for problems",
   "problem-shown-again": "showed a dismissed problem again",
   "disk-cleared": "freed disk space",
+  "log-size-changed": "changed how much of each log is kept to",
   "backup-key-made": "created the recovery key of backups",
   "backup-key-confirmed": "confirmed the recovery sheet",
   "backup-key-removed": "removed the recovery key from this hub",
@@ -93,6 +94,7 @@ const WORDS: Record<string, string> = {
   "restore-cancelled": "cancelled a restore",
   restored: "restored the hub from a backup",
   "moved-in": "moved in from the",
+  "move-undone": "went back to the older hub",
   "step-up": "confirmed with their password",
 }
 
@@ -141,7 +143,7 @@ const START: Record<string, RegExp> = {
   "Apps and tokens": /^(app-|.*-token$|rotate-|open-settings)/,
   People: /^(user-|owner-|role-|vaults-|invit|password-|recovery-|second-factor-|name-|lock|notes-down)/,
   Backups: /^(backup-|restore)/,
-  "The hub": /^(hub-|origin-|problem|notice-|moved-in|vault-made)/,
+  "The hub": /^(hub-|log-|origin-|problem|notice-|move|vault-made)/,
 }
 
 /** The kinds of acts by which Activity filters. */

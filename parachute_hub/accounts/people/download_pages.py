@@ -22,6 +22,7 @@ from parachute_hub.site.area import area
 from parachute_hub.site.errors import not_found
 from parachute_hub.site.pages import show
 from parachute_hub.store.rows import User
+from parachute_hub.system.doer import Done
 
 
 class Exports(Protocol):
@@ -36,10 +37,11 @@ class DownloadPages:
 
     app: Klein = area()
 
-    def __init__(self, *, sessions: SessionRecogniser, vaults: Vaults, exports: Exports) -> None:
+    def __init__(self, *, sessions: SessionRecogniser, vaults: Vaults, exports: Exports, done: Done) -> None:
         self._sessions = sessions
         self._vaults = vaults
         self._exports = exports
+        self._done = done
 
     @app.route("/account/download", methods=["GET", "HEAD"])
     async def choose(self, request: IRequest) -> bytes:
@@ -56,6 +58,7 @@ class DownloadPages:
         if vault not in self._names(user):
             raise not_found("You have no such vault.")
         response = await self._exports.begin(user, vault)
+        await self._done("notes-downloaded", vault)
         request.setHeader("Content-Type", "application/zip")
         request.setHeader("Content-Disposition", f'attachment; filename="{vault}.zip"')
         request.setHeader("Cache-Control", "no-store")

@@ -113,8 +113,17 @@ class Invitations:
         """All invitations, newest first."""
         return self._invites.all()
 
-    def token(self, invite_id: str) -> str:
+    async def show(self, actor: Actor, invite_id: str) -> str:
         """The token of a link that is still valid. Raises Refused 404, or 410."""
+
+        def show() -> str:
+            token = self._token(invite_id)
+            self._note(actor, "invite-shown", invite_id[:12])
+            return token
+
+        return await self._write(show)
+
+    def _token(self, invite_id: str) -> str:
         invite = self._invites.get(invite_id)
         if invite is None:
             raise not_found("There is no such invitation.")

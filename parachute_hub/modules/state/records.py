@@ -21,6 +21,9 @@ from parachute_hub.system.file_writer import FileWriter
 FILE_LIMIT = 1024 * 1024
 CHANNELS = ("latest", "rc")
 MOST_SLEEP_MINUTES = 7 * 24 * 60
+LOG_SIZES = (1, 2, 5, 10)
+"""Megabytes that each log may take; the second is the default."""
+
 MOST_PATHS = 50
 
 
@@ -125,7 +128,8 @@ def paths(value: object, at: str) -> tuple[str, ...]:
 
 @frozen
 class Records:
-    """The whole file. `channel` is the owner's release channel, None for the default.
+    """The whole file. `channel` is the owner's release channel, `log_megabytes` the size of each log; None for the
+    defaults.
 
     `counted` is False until the modules of an older hub in this home have records.
     """
@@ -133,6 +137,7 @@ class Records:
     modules: Mapping[str, Record]
     channel: str | None = None
     counted: bool = False
+    log_megabytes: int | None = None
 
 
 def variables(value: object) -> Mapping[str, str] | None:
@@ -209,6 +214,19 @@ class RecordsFile:
         """The owner's choice of release channel."""
         return self._records.channel
 
+    @property
+    def log_megabytes(self) -> int:
+        """What each log of a module, and the hub's own, may take on the disk."""
+        return self._records.log_megabytes or LOG_SIZES[1]
+
+    def log_bytes(self) -> int:
+        """The same in bytes."""
+        return self.log_megabytes << 20
+
+    def choose_log_size(self, megabytes: int) -> "Deferred[None]":
+        """One of LOG_SIZES, from the next lines on. Fails with RecordsRefused."""
+        return self._write(lambda records: evolve(records, log_megabytes=megabytes))
+
     def ports(self) -> frozenset[int]:
         """The ports of all modules with a record, and those that are reserved."""
         recorded = {record.port for record in self._records.modules.values() if record.port is not None}
@@ -273,6 +291,7 @@ class RecordsFile:
             {short: Record.parse(raw) for short, raw in modules.items()},
             channel if channel is None else validation.one_of(channel, "channel", CHANNELS),
             counted=document.get("counted") is True,
+            log_megabytes=next((size for size in LOG_SIZES if size == document.get("log_megabytes")), None),
         )
 
     def _write(self, edit: _Edit) -> "Deferred[None]":
@@ -330,6 +349,8 @@ def _to_bytes(records: Records) -> bytes:
     document: dict[str, Any] = {"modules": {short: kept.to_json() for short, kept in records.modules.items()}}
     if records.channel is not None:
         document["channel"] = records.channel
+    if records.log_megabytes is not None:
+        document["log_megabytes"] = records.log_megabytes
     if records.counted:
         document["counted"] = True
     return strict_json.write(document, indent=2) + b"\n"

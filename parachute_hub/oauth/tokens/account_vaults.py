@@ -14,6 +14,7 @@ from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator, Principal
 from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused, not_found
+from parachute_hub.system.doer import Done
 
 READ, WRITE, FULL = "account:self:read", "account:self:write", "account:self:admin"
 _VERBS = ("read", "write")
@@ -42,6 +43,7 @@ class AccountVaultsArea:
         known: Callable[[], Sequence[Mapping[str, Any]]],
         maker: VaultMaker,
         problem: Callable[[str], str | None],
+        done: Done,
     ) -> None:
         self._who = Authenticator([bearers])
         self._bearers = bearers
@@ -49,6 +51,7 @@ class AccountVaultsArea:
         self._known = known
         self._maker = maker
         self._problem = problem
+        self._done = done
 
     @app.route("/account/vaults", methods=["OPTIONS"])
     def options(self, request: IRequest) -> bytes:
@@ -81,8 +84,10 @@ class AccountVaultsArea:
         if any(vault["name"] == name for vault in self._known()):
             raise Refused(409, "vault_taken", f"There is already a vault {name}. Choose another name.")
         await self._maker.create(str(name))
+        await self._done("vault-made", str(name))
         url = next((vault["url"] for vault in self._known() if vault["name"] == name), None)
-        return as_json(request, {"name": name, "url": url, **await self._token(request, principal, scopes)}, status=201)
+        token = await self._token(request, principal, str(name), scopes)
+        return as_json(request, {"name": name, "url": url, **token}, status=201)
 
     @app.route("/account/vaults/<name>/token", methods=["POST"])
     async def token(self, request: IRequest, name: str) -> bytes:
@@ -94,12 +99,14 @@ class AccountVaultsArea:
         scopes = read_json(request).get("scopes", possible)
         if not isinstance(scopes, list) or not scopes or any(scope not in possible for scope in scopes):
             raise Refused(400, "invalid_scope", f"scopes must be a list of {' and '.join(possible)}.")
-        return as_json(request, await self._token(request, principal, scopes))
+        return as_json(request, await self._token(request, principal, name, scopes))
 
     def _caller(self, request: IRequest, scope: str, *others: str) -> Principal:
         cors.allow_any(request, "GET, POST, OPTIONS")
         return self._who.need(request, scope, *others)
 
-    async def _token(self, request: IRequest, principal: Principal, scopes: Sequence[str]) -> dict[str, Any]:
-        minted = await self._minting.for_account(principal, self._bearers.presented(request), scopes)
+    async def _token(
+        self, request: IRequest, principal: Principal, vault: str, scopes: Sequence[str]
+    ) -> dict[str, Any]:
+        minted = await self._minting.for_account(principal, self._bearers.presented(request), vault, scopes)
         return {"vault_token": minted["token"], "expires_at": minted["expires_at"]}

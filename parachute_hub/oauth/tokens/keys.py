@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from parachute_hub.store.keys import SigningKeys
-from parachute_hub.store.rows import StoredKey
+from parachute_hub.store.rows import Act, StoredKey
 from parachute_hub.store.writer import Write
 
 T = TypeVar("T")
@@ -66,11 +66,13 @@ class Keyring:
         *,
         write: Write,
         store: SigningKeys,
+        note: Callable[[Act], None],
         clock: IReactorTime,
         off_thread: Callable[..., Awaitable[Any]],
     ) -> None:
         self._write = write
         self._store = store
+        self._note = note
         self._clock = clock
         self._off_thread = off_thread
         self._keys: list[Key] = []
@@ -79,14 +81,14 @@ class Keyring:
     async def ensure(self) -> None:
         """Create the first key if there is none."""
         if not self._keys:
-            await self._add(ahead=0.0)
+            await self._add(ahead=0.0, act=None)
 
     async def rotate(self) -> str:
         """Publish a new key, which signs after ten minutes. Returns its id; a key still waiting to sign is reused."""
         newest = self._keys[0] if self._keys else None
         if newest is not None and newest.signs_from > self._clock.seconds():
             return newest.kid
-        return await self._add(ahead=PUBLISH_AHEAD)
+        return await self._add(ahead=PUBLISH_AHEAD, act="rotate-key")
 
     async def replace_all(self, work: Callable[[StoredKey, Callable[[StoredKey], None]], T]) -> T:
         """Make a key that signs at once in place of all others, which no module accepts any more.
@@ -127,12 +129,18 @@ class Keyring:
         """The public document (RFC 7517), newest key first."""
         return {"keys": [_public(key) for key in self._keys]}
 
-    async def _add(self, *, ahead: float) -> str:
+    async def _add(self, *, ahead: float, act: str | None) -> str:
         pem = await self._off_thread(make_private_pem)
         now = self._clock.seconds()
         kid = load_private_pem(pem).thumbprint()
         stored = StoredKey(kid=kid, private_pem=pem, created_at=now, signs_from=now + ahead)
-        await self._write(self._store.add, stored)
+
+        def add() -> None:
+            self._store.add(stored)
+            if act is not None:
+                self._note(Act(at=now, actor="", action=act))
+
+        await self._write(add)
         self._load()
         self._log.info("Signing key {kid} is published and signs in {ahead} s", kid=kid, ahead=int(ahead))
         return kid

@@ -26,7 +26,7 @@ from parachute_hub.oauth.tokens.token_service import TokenExchange
 from parachute_hub.oauth.well_known import Resources, catalog_of
 from parachute_hub.site.auth import ADMIN, AUTH, Principal
 from parachute_hub.site.errors import Refused, not_found
-from parachute_hub.store.rows import TokenRecord, User
+from parachute_hub.store.rows import Act, TokenRecord, User
 from parachute_hub.store.tokens import PAGE, Tokens
 from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
@@ -102,6 +102,7 @@ class TokenMinter:
         users: Users,
         redeemer: TokenExchange,
         resources: Resources,
+        note: Callable[[Act], None],
         clock: IReactorTime,
         tags_enforced: bool = False,
     ) -> None:
@@ -111,11 +112,15 @@ class TokenMinter:
         self._users = users
         self._redeemer = redeemer
         self._resources = resources
+        self._note = note
         self._clock = clock
         self._tags_enforced = tags_enforced
 
-    async def mint(self, principal: Principal, wish: MintRequest) -> dict[str, Any]:
-        """A recorded token. Raises Refused 400 `invalid_scope`, or 403 if it exceeds the caller's authority."""
+    async def mint(self, principal: Principal, wish: MintRequest, act: tuple[str, str] | None = None) -> dict[str, Any]:
+        """A recorded token. `act` is what the audit log calls it, and its subject.
+
+        Raises Refused 400 `invalid_scope`, or 403 if it exceeds the caller's authority.
+        """
         scopes = self._scopes(wish)
         authority = self._authority(principal)
         denied = [scope for scope in scopes if scope not in attenuate(scopes, authority)]
@@ -128,6 +133,7 @@ class TokenMinter:
             principal,
             scopes,
             authority,
+            act or ("mint-token", " ".join(scopes)),
             lifetime=self._lifetime(wish),
             created_via="cli_mint",
             subject=wish.subject,
@@ -143,13 +149,14 @@ class TokenMinter:
         self,
         principal: Principal,
         scopes: Sequence[str],
+        act: tuple[str, str],
         audience: str | None = None,
         lifetime: float = SHORT_LIFETIME,
     ) -> dict[str, Any]:
-        """A short-lived token (`lifetime` in seconds) for a signed-in user. Raises Refused 403."""
+        """A short-lived token (`lifetime` in seconds) for a signed-in user. `act` as for `mint`. Raises Refused 403."""
         authority = self._whole_authority(principal, scopes)
         minted = await self._mint(
-            principal, scopes, authority, lifetime=lifetime, created_via="session_mint", audience=audience
+            principal, scopes, authority, act, lifetime=lifetime, created_via="session_mint", audience=audience
         )
         return {"token": minted.token, "expires_at": to_the_second(minted.expires_at), "scopes": list(minted.scopes)}
 
@@ -167,8 +174,10 @@ class TokenMinter:
             return authority_of_scopes(principal.scopes)
         return self._whole_authority(principal, scopes)
 
-    async def for_account(self, principal: Principal, claims: Claims | None, scopes: Sequence[str]) -> dict[str, Any]:
-        """A short token that an app gets for vaults of its person. It ends with the app's connection. Raises Refused
+    async def for_account(
+        self, principal: Principal, claims: Claims | None, vault: str, scopes: Sequence[str]
+    ) -> dict[str, Any]:
+        """A short token that an app gets for a vault of its person. It ends with the app's connection. Raises Refused
         403.
         """
         wish = MintRequest(scope=" ".join(scopes), expires_in=SHORT_LIFETIME, claims=claims)
@@ -176,6 +185,7 @@ class TokenMinter:
             principal,
             scopes,
             self.may_give(principal, scopes),
+            ("vault-token", vault),
             lifetime=self._lifetime(wish),
             created_via="cli_mint",
             family_id=self._family(wish),
@@ -188,7 +198,7 @@ class TokenMinter:
             raise _bad("verb must be read or write.")
         if vault not in self._resources.vaults():
             raise not_found("There is no such vault.")
-        return await self.mint(principal, MintRequest(scope=f"vault:{vault}:{verb}"))
+        return await self.mint(principal, MintRequest(scope=f"vault:{vault}:{verb}"), ("vault-token", vault))
 
     def module_scope(self, short: str) -> str:
         """The scope for a module's settings. Raises Refused 400 or 404."""
@@ -247,13 +257,16 @@ class TokenMinter:
             raise Refused(403, "insufficient_scope", f"This needs the scope {AUTH}.")
         if not own:
             confirm()
-        revoked_at = await self._write(self._revoke, record)
+        revoked_at = await self._write(self._revoke, jti)
         return {"jti": jti, "revoked_at": to_the_second(revoked_at or 0)}
 
-    def _revoke(self, record: TokenRecord) -> float | None:
-        if record.family_id is not None:
-            self._redeemer.end_family(record.family_id)
-        return self._tokens.revoke(record.jti, self._clock.seconds())
+    def _revoke(self, jti: str) -> float | None:
+        record, now = self._tokens.get(jti), self._clock.seconds()
+        if record is not None and record.revoked_at is None:
+            if record.family_id is not None:
+                self._redeemer.end_family(record.family_id)
+            self._note(Act(at=now, actor="", action="revoke-token", subject=" ".join(record.scopes)))
+        return self._tokens.revoke(jti, now)
 
     def _could_give(self, principal: Principal, record: TokenRecord) -> bool:
         return attenuate(record.scopes, self._authority(principal)) == record.scopes
@@ -323,6 +336,7 @@ class TokenMinter:
         principal: Principal,
         scopes: Sequence[str],
         authority: Authority,
+        act: tuple[str, str],
         *,
         lifetime: float,
         created_via: str,
@@ -332,23 +346,27 @@ class TokenMinter:
         family_id: str | None = None,
         name: str = "",
     ) -> Minted:
+        order = TokenRequest(
+            subject=subject or principal.user_id or principal.name,
+            client_id="parachute-account" if audience == "account" else "parachute-hub",
+            scopes=scopes,
+            authority=authority,
+            lifetime=lifetime,
+            created_via=created_via,
+            user_id=principal.user_id,
+            family_id=family_id,
+            audience=audience,
+            permissions=permissions,
+            name=name,
+        )
+
+        def mint() -> Minted:
+            action, about = act
+            self._note(Act(at=self._clock.seconds(), actor="", action=action, subject=about))
+            return self._issuer.mint(order)
+
         try:
-            return await self._write(
-                self._issuer.mint,
-                TokenRequest(
-                    subject=subject or principal.user_id or principal.name,
-                    client_id="parachute-account" if audience == "account" else "parachute-hub",
-                    scopes=scopes,
-                    authority=authority,
-                    lifetime=lifetime,
-                    created_via=created_via,
-                    user_id=principal.user_id,
-                    family_id=family_id,
-                    audience=audience,
-                    permissions=permissions,
-                    name=name,
-                ),
-            )
+            return await self._write(mint)
         except NothingToGrant:
             raise Refused(403, "insufficient_scope", "You may not give any of these scopes.") from None
 

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from parachute_hub.oauth.authorization.scopes import HOST_SCOPES, Authority
 from parachute_hub.oauth.tokens.claims import Claims, InvalidToken
 from parachute_hub.oauth.tokens.issuer import Issuer, TokenRequest
+from parachute_hub.store.rows import Act
 from parachute_hub.store.tokens import Tokens
 from parachute_hub.store.writer import Write
 from parachute_hub.system.atomic_files import atomic_write, read_bounded
@@ -35,13 +36,22 @@ class OperatorToken:
     _log = Logger()
 
     def __init__(
-        self, *, path: Path, write: Write, issuer: Issuer, tokens: Tokens, clock: IReactorTime, in_thread: InThread
+        self,
+        *,
+        path: Path,
+        write: Write,
+        issuer: Issuer,
+        tokens: Tokens,
+        note: Callable[[Act], None],
+        clock: IReactorTime,
+        in_thread: InThread,
     ) -> None:
         self._path = path
         self._write = write
         self._in_thread = in_thread
         self._issuer = issuer
         self._tokens = tokens
+        self._note = note
         self._clock = clock
 
     async def ensure(self) -> None:
@@ -53,7 +63,7 @@ class OperatorToken:
         held = self._held()
         try:
             if held is None or not self._is_good(held):
-                await self.rotate()
+                await self.renew()
             elif self._path.stat().st_mode & 0o077:
                 self._path.chmod(0o600)
         except OSError as error:
@@ -65,11 +75,23 @@ class OperatorToken:
             )
 
     async def rotate(self, scope_set: str | None = None) -> None:
+        """As `renew`, for somebody who asked for it: recorded with the end of the old token."""
+        await self.renew(scope_set, act="rotate-operator")
+
+    async def renew(self, scope_set: str | None = None, *, act: str | None = None) -> None:
         """Write a new token and revoke the old one; None keeps its scope set. Raises KeyError."""
         held = self._held()
-        await self._replace(scope_set or (_scope_set(held) if held else "admin"))
-        if held is not None:
-            await self._write(self._tokens.revoke, held.jti, self._clock.seconds())
+        scope_set = scope_set or (_scope_set(held) if held else "admin")
+        await self._replace(scope_set)
+
+        def replaced() -> None:
+            now = self._clock.seconds()
+            if held is not None:
+                self._tokens.revoke(held.jti, now)
+            if act is not None:
+                self._note(Act(at=now, actor="", action=act, subject=scope_set))
+
+        await self._write(replaced)
 
     def scope_set(self) -> str | None:
         """The scope set of the current token; None without one. Blocks."""

@@ -22,6 +22,7 @@ from parachute_hub.site.area import area
 from parachute_hub.site.auth import AUTH, Authenticator, Principal, Recogniser, StepUp, bearer, prove_person
 from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused
+from parachute_hub.system.doer import Done
 from parachute_hub.system.timestamps import to_the_second
 
 MOST_VAULTS = 20
@@ -42,6 +43,7 @@ class TokensArea:
         operator: OperatorToken,
         keys: Keyring,
         grants: SettingsGrants,
+        done: Done,
     ) -> None:
         self._minting = minting
         self._bearers = bearers
@@ -51,6 +53,7 @@ class TokensArea:
         self._operator = operator
         self._keys = keys
         self._grants = grants
+        self._done = done
 
     @app.route("/api/auth/mint-token", methods=["POST"])
     async def mint(self, request: IRequest) -> bytes:
@@ -98,21 +101,23 @@ class TokensArea:
     @app.route("/admin/host-admin-token", methods=["POST"])
     async def host_admin(self, request: IRequest) -> bytes:
         """For existing clients: a ten-minute token that administers the hub."""
-        return await self._short(request, lambda: SPA_SCOPES)
+        return await self._short(request, lambda: SPA_SCOPES, ("host-admin-token", ""))
 
     @app.route("/admin/vault-admin-token/<vault>", methods=["POST"])
     @app.route("/account/vault-admin-token/<vault>", methods=["POST"])
     async def vault_admin(self, request: IRequest, vault: str) -> bytes:
         """A ten-minute admin token for one vault."""
-        return await self._short(request, lambda: [self._minting.vault_admin_scope(vault)])
+        return await self._short(
+            request, lambda: [self._minting.vault_admin_scope(vault)], ("vault-admin-token", vault)
+        )
 
     @app.route("/admin/module-token/<short>", methods=["POST"])
     async def module(self, request: IRequest, short: str) -> bytes:
         """A ten-minute token for a module's settings."""
-        return await self._short(request, lambda: [self._minting.module_scope(short)])
+        return await self._short(request, lambda: [self._minting.module_scope(short)], ("module-token", short))
 
     @app.route("/api/auth/open-settings", methods=["POST"])
-    def open_settings(self, request: IRequest) -> bytes:
+    async def open_settings(self, request: IRequest) -> bytes:
         """Allow a module's settings page to fetch tokens in this session for ten minutes.
 
         The body names the `module`, and the `vaults` that the page may change as well.
@@ -122,28 +127,32 @@ class TokensArea:
         scopes = self._minting.settings_scopes(principal, short, vaults)
         self._step_up.prove(request, principal, "settings.open:" + ",".join((short, *vaults)))
         ends = self._grants.open(str(principal.session_id), scopes)
+        await self._done("open-settings", short)
         return as_json(request, {"module": short, "vaults": vaults, "expires_at": to_the_second(ends)})
 
     @app.route("/admin/module-token/<short>", methods=["GET"])
     async def module_page(self, request: IRequest, short: str) -> bytes:
         """A token for a module's settings page, which only sends the session cookie."""
-        return await self._for_page(request, lambda: self._minting.module_scope(short), f"/admin/modules/{short}")
+        scope = partial(self._minting.module_scope, short)
+        return await self._for_page(request, scope, f"/admin/modules/{short}", ("module-token", short))
 
     @app.route("/admin/agent-token", methods=["GET"])
     async def agent_page(self, request: IRequest) -> bytes:
         """The same under the name that the agent's page uses; it needs every scope of the agent."""
         scope = partial(self._minting.module_scope, "agent")
-        return await self._for_page(request, scope, "/admin/modules/agent", self._minting.declared)
+        act = ("module-token", "agent")
+        return await self._for_page(request, scope, "/admin/modules/agent", act, self._minting.declared)
 
     @app.route("/admin/vault-admin-token/<vault>", methods=["GET"])
     async def vault_page(self, request: IRequest, vault: str) -> bytes:
         """The same for a vault named when the settings were opened."""
-        return await self._for_page(request, lambda: self._minting.vault_admin_scope(vault), "/admin/modules/vault")
+        scope = partial(self._minting.vault_admin_scope, vault)
+        return await self._for_page(request, scope, "/admin/modules/vault", ("vault-admin-token", vault))
 
     @app.route("/account/token", methods=["POST"])
     async def account(self, request: IRequest) -> bytes:
         """A ten-minute token for the account API."""
-        return await self._short(request, lambda: ACCOUNT_SCOPES, "account")
+        return await self._short(request, lambda: ACCOUNT_SCOPES, ("account-token", ""), "account")
 
     @app.route("/account/vault-token/<vault>", methods=["POST"])
     async def own_vault(self, request: IRequest, vault: str) -> bytes:
@@ -166,19 +175,24 @@ class TokensArea:
         return self._bearers.principal(claims), claims
 
     async def _short(
-        self, request: IRequest, scopes_of: Callable[[], Sequence[str]], audience: str | None = None
+        self,
+        request: IRequest,
+        scopes_of: Callable[[], Sequence[str]],
+        act: tuple[str, str],
+        audience: str | None = None,
     ) -> bytes:
         """`scopes_of` is called once the caller is known, so that anonymous clients cannot enumerate modules."""
         principal = self._session(request)
         scopes = scopes_of()
         self._prove(request, principal, scopes)
-        return as_json(request, await self._minting.short(principal, scopes, audience))
+        return as_json(request, await self._minting.short(principal, scopes, act, audience))
 
     async def _for_page(
         self,
         request: IRequest,
         scope_of: Callable[[], str],
         settings_url: str,
+        act: tuple[str, str],
         all_of: Callable[[str], Sequence[str]] = lambda scope: [scope],
     ) -> bytes:
         """A token of a few minutes for a script of this origin whose settings were just opened by the user."""
@@ -194,7 +208,7 @@ class TokensArea:
                 f"Open these settings from the hub's page first: {settings_url}",
                 detail={"settings_url": settings_url},
             )
-        return as_json(request, await self._minting.short(principal, all_of(scope), lifetime=PAGE_LIFETIME))
+        return as_json(request, await self._minting.short(principal, all_of(scope), act, lifetime=PAGE_LIFETIME))
 
     def _prove(self, request: IRequest, principal: Principal, scopes: Any) -> None:
         """A user needs a step-up proof; a script's token cannot give one, and what it mints expires with it."""

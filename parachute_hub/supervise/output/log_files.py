@@ -1,7 +1,7 @@
 """Two log files per module with its latest output, and reading them. Write failures never affect the module."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -10,22 +10,26 @@ from twisted.logger import Logger
 from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.log_lines import Line, LogQuery, read_line, written
 
+LOG_BYTES = 2 << 20
+"""What both files of a log may take together, unless the owner chose another size."""
+
 MOST_WAITING = 1 << 20
 """Bytes that wait for a slow disk; what comes on top is only kept in memory."""
 
 
 class LogFiles:
-    """Appends to `<short>.log`, renamed to `<short>.log.1` when full. Both are mode 0600.
+    """Appends to `<short>.log`, renamed to `<short>.log.1` when full. Both are mode 0600. `room` is what they may take
+    together, in bytes; it is asked before each write.
 
     Lines are collected while the writer's thread is busy, and written together.
     """
 
     _log = Logger()
 
-    def __init__(self, folder: Path, short: str, limit: int, writer: FileWriter) -> None:
+    def __init__(self, folder: Path, short: str, room: Callable[[], int], writer: FileWriter) -> None:
         self._path = folder / f"{short}.log"
         self._older = folder / f"{short}.log.1"
-        self._limit = limit
+        self._room = room
         self._writer = writer
         self._lock = Lock()
         self._waiting: list[bytes] = []
@@ -85,7 +89,7 @@ class LogFiles:
         try:
             for data in parts:
                 file = self._open() if self._file is None else self._file
-                if self._size and self._size + len(data) > self._limit:
+                if self._size and self._size + len(data) > self._room() // 2:
                     file = self._turn()
                 self._size += os.write(file, data)
         except (OSError, ValueError) as error:

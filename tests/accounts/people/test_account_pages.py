@@ -60,6 +60,8 @@ class OverviewTests(DoorCase):
         tab.key = None
         self.assertEqual(tab.post("/account/download", {"vault": "family"}).status, 403)
         self.assertEqual(self.door.exports.asked, [("grace", "family")])
+        acts = [act for _, act in self.door.accounts.audit.latest() if act.action == "notes-downloaded"]
+        self.assertEqual([act.subject for act in acts], ["family"])
 
     def test_user_agents_are_escaped(self) -> None:
         """The user agent string is escaped."""

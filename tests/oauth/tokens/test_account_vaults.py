@@ -9,13 +9,14 @@ from parachute_hub.oauth.tokens.account_vaults import AccountVaultsArea
 from parachute_hub.site.auth import Principal
 from parachute_hub.site.errors import Refused
 from tests.oauth.tokens.test_tokens_api import TokensCase
+from tests.support.acts import HeardActs
 from tests.support.asking import Answer, ask
 
 
 class AccountVaultsTests(TokensCase):
     def setUp(self) -> None:
         super().setUp()
-        self.names = ["default", "work"]
+        self.names, self.heard = ["default", "work"], HeardActs()
         area = AccountVaultsArea(
             bearers=self.world.oauth.bearers,
             minting=self.world.oauth.minting,
@@ -24,6 +25,7 @@ class AccountVaultsTests(TokensCase):
             ],
             maker=self,
             problem=vault_name_problem,
+            done=self.heard.done,
         )
         self.area = area.app.resource()
 
@@ -65,6 +67,8 @@ class AccountVaultsTests(TokensCase):
         claims = self.world.issuer.verify(told["vault_token"])
         self.assertEqual(claims.scopes, {"vault:garden:read", "vault:garden:write"})
         self.assertLessEqual(claims.expires_at - claims.extra["iat"], 600)
+        (given,) = self.world.database.read("SELECT subject FROM audit WHERE action = 'vault-token'")
+        self.assertEqual((self.heard.acts, given["subject"]), ([("vault-made", "garden")], "garden"))
 
     def test_what_is_refused_makes_nothing(self) -> None:
         write, read = self.token("account:self:write"), self.token("account:self:read")

@@ -3,6 +3,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.oauth.tokens.keys import ROTATE_AFTER, Keyring, load_private_pem, make_private_pem
+from parachute_hub.store.audit import Audit
 from parachute_hub.store.keys import SigningKeys
 from tests.oauth.world import WorldCase
 from tests.support.oauth import PemSupply
@@ -27,7 +28,13 @@ class KeyringTests(WorldCase):
     def test_a_restart_keeps_the_key(self) -> None:
         """A second keyring over the same table signs with the same key and makes none."""
         database, clock = self.world.database, self.world.clock
-        again = Keyring(write=database.write, store=SigningKeys(database), clock=clock, off_thread=PemSupply())
+        again = Keyring(
+            write=database.write,
+            store=SigningKeys(database),
+            note=Audit(database).note,
+            clock=clock,
+            off_thread=PemSupply(),
+        )
         self.successResultOf(Deferred.fromCoroutine(again.ensure()))
         self.assertEqual(again.jwks(), self.world.keys.jwks())
 

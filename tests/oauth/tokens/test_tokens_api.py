@@ -201,6 +201,8 @@ class SettingsPageTests(TokensCase):
     def test_ten_minutes_after_the_settings_were_opened(self) -> None:
         opened = self.open("scribe")
         self.assertEqual((opened.status, opened.json["module"]), (200, "scribe"))
+        (noted,) = self.world.database.read("SELECT subject FROM audit WHERE action = 'open-settings'")
+        self.assertEqual(noted["subject"], "scribe")
         reply = self.fetch("/admin/module-token/scribe")
         self.assertEqual((reply.status, reply.header("Cache-Control")), (200, "no-store"))
         claims = self.world.issuer.verify(reply.json["token"])

@@ -99,7 +99,7 @@ class RingTests(SynchronousTestCase):
 class FilesTests(SynchronousTestCase):
     def test_two_files_hold_the_latest(self) -> None:
         folder = Path(self.mktemp())
-        files = LogFiles(folder, "vault", 1000, FileWriter())
+        files = LogFiles(folder, "vault", lambda: 2000, FileWriter())
         self.addCleanup(files.close)
         for number in range(200):
             files.write([Line(0, 0.0, f"line {number}")])
@@ -110,10 +110,21 @@ class FilesTests(SynchronousTestCase):
         self.assertTrue(all(path.stat().st_size <= 1000 for path in folder.iterdir()))
         self.assertEqual(len(lines), int(lines[-1].split()[-1]) - int(lines[0].split()[-1]) + 1)
 
+    def test_another_size_holds_from_the_next_lines_on(self) -> None:
+        folder, rooms, sizes = Path(self.mktemp()), [2000, 20_000], []
+        files = LogFiles(folder, "vault", lambda: rooms[-1], FileWriter())
+        self.addCleanup(files.close)
+        while rooms:
+            for number in range(1000):
+                files.write([Line(0, 0.0, f"line {number}")])
+            sizes.append(sum(path.stat().st_size for path in folder.iterdir()))
+            rooms.pop()
+        self.assertTrue(10_000 < sizes[0] <= 20_000 and sizes[1] <= 2000, sizes)
+
     def test_it_continues_when_the_disk_recovers(self) -> None:
         folder = Path(self.mktemp())
         folder.write_text("in the way")
-        files = LogFiles(folder, "vault", 1000, FileWriter())
+        files = LogFiles(folder, "vault", lambda: 2000, FileWriter())
         self.addCleanup(files.close)
         files.write([Line(0, 0.0, "lost")])
         folder.unlink()
@@ -124,7 +135,7 @@ class FilesTests(SynchronousTestCase):
 class ReadTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.folder = Path(self.mktemp())
-        self.files = LogFiles(self.folder, "vault", 400, FileWriter())
+        self.files = LogFiles(self.folder, "vault", lambda: 800, FileWriter())
         self.addCleanup(self.files.close)
 
     def test_both_files_are_read_in_order(self) -> None:
@@ -163,7 +174,7 @@ class OutputTests(SynchronousTestCase):
         self.folder = Path(self.mktemp())
         self.output = Output(
             ring=LogRing(10_000),
-            files=LogFiles(self.folder, "vault", 1000, FileWriter()),
+            files=LogFiles(self.folder, "vault", lambda: 2000, FileWriter()),
             log_line=self.lines.append,
             mask=lambda text: text.replace("secret", "***"),
             limits=LogLimits(rate=1000, burst=2000, line_charge=100),
@@ -204,7 +215,7 @@ class OutputTests(SynchronousTestCase):
     def test_a_failing_log_loses_lines_and_nothing_else(self) -> None:
         output = Output(
             ring=LogRing(1000),
-            files=LogFiles(Path(self.mktemp()), "vault", 1000, FileWriter()),
+            files=LogFiles(Path(self.mktemp()), "vault", lambda: 2000, FileWriter()),
             log_line=lambda line: 1 // 0,  # type: ignore[arg-type]
             mask=str,
             limits=LogLimits(),

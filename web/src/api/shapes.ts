@@ -303,6 +303,12 @@ export interface Origin {
   source: string
 }
 
+/** What each log may take, in megabytes. */
+export interface LogSize {
+  megabytes: number
+  sizes: number[]
+}
+
 export interface Room {
   total: number
   free: number
@@ -447,6 +453,7 @@ export interface Answers {
   "/api/oauth/clients": { clients: Client[] }
   "/api/auth/tokens": { tokens: Token[]; next_cursor: string | null }
   "/api/settings/hub-origin": Origin
+  "/api/hub/logs/size": LogSize
   "/api/audit": Page
   "/api/backups": Backups
   "/api/notices": NoticeSettings

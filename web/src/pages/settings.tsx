@@ -1,6 +1,6 @@
-/** Settings: public address, release channel, disk space. */
+/** Settings: public address, release channel, logs, disk space. */
 import { useState } from "preact/hooks"
-import type { Origin, Room } from "../api/shapes"
+import type { LogSize, Origin, Room } from "../api/shapes"
 import { hub, modules } from "../app"
 import { bytes } from "../format"
 import { useResource } from "../state/resource"
@@ -17,18 +17,21 @@ const SOURCES: Record<string, string> = {
 }
 
 const ORIGIN = "/api/settings/hub-origin"
+const LOGS = "/api/hub/logs/size"
 
 export function Settings() {
   const origin = useResource(ORIGIN)
   const room = useResource("/api/modules/disk")
+  const logs = useResource(LOGS)
   return (
     <>
       <Head title="Settings" />
-      <Ready of={[origin, room]}>
+      <Ready of={[origin, room, logs]}>
         {() => (
           <>
             {origin.data && <Address origin={origin.data} reload={origin.reload} />}
             <Channel />
+            {logs.data && <Logs kept={logs.data} reload={logs.reload} />}
             {room.data && <Disk room={room.data} reload={room.reload} />}
           </>
         )}
@@ -114,6 +117,36 @@ function Channel() {
           )}
         </div>
       )}
+    </Card>
+  )
+}
+
+function Logs({ kept, reload }: { kept: LogSize; reload: () => Promise<void> }) {
+  const [chosen, setChosen] = useState(kept.megabytes)
+  const save = async () => {
+    await hub.call("PUT", LOGS, { megabytes: chosen })
+    await reload()
+  }
+  return (
+    <Card title="Logs">
+      <form class="narrow" onSubmit={(event) => event.preventDefault()}>
+        <Field label="Keep of each log" hint="The hub has a log, and so does each module. The oldest lines go first.">
+          {(ids) => (
+            <select {...ids} value={chosen} onChange={(event) => setChosen(Number(event.currentTarget.value))}>
+              {kept.sizes.map((size) => (
+                <option key={size} value={size}>
+                  {size} MB
+                </option>
+              ))}
+            </select>
+          )}
+        </Field>
+        <div class="row">
+          <Button type="submit" kind="primary" act={save} done="Saved" disabled={chosen === kept.megabytes}>
+            Save
+          </Button>
+        </div>
+      </form>
     </Card>
   )
 }
