@@ -63,7 +63,7 @@ class Link(Protocol):
         """A connection, not opened yet. Raises HubDown."""
 
     def token(self) -> str:
-        """A token for that hub and no other. Raises CommandError."""
+        """A token for the API of that hub and no other. Raises CommandError."""
 
     def silent(self) -> HubDown:
         """The error for a hub that does not answer."""
@@ -71,8 +71,8 @@ class Link(Protocol):
     def instance(self) -> str | None:
         """Which hub must answer; None for any. Raises HubDown if there is none."""
 
-    def opens(self, vault: str, verb: str) -> bool:
-        """True if its token opens this vault by itself, so that none has to be made."""
+    def opens(self, vault: str, verb: str) -> Callable[[], str] | None:
+        """Gives a token that it has for this vault; None if one has to be made."""
 
     def confirmed(self, client: "HubClient", operation: str) -> str | None:
         """A proof that the person agrees to an operation; None if this link has nobody to ask."""
@@ -116,9 +116,9 @@ class HubHere:
         """The one that announced itself."""
         return str(self._there().get("instance"))
 
-    def opens(self, vault: str, verb: str) -> bool:
+    def opens(self, vault: str, verb: str) -> Callable[[], str] | None:
         """The operator token opens no vault."""
-        return False
+        return None
 
     def confirmed(self, client: "HubClient", operation: str) -> str | None:
         """The operator token needs no proof."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from parachute_hub.cli.client import CommandError, HubClient, HubDown
-from parachute_hub.cli.commands import client_of, home_of, show
+from parachute_hub.cli.commands import home_of, show
 
 _BASE = "/admin/setup/move-in"
 _PATIENCE = 120.0
@@ -35,7 +35,8 @@ def migrate(arguments: Namespace) -> int:
         found = _look(home_of(arguments))
         show(arguments, found, _listed(found))
         return 0
-    client = client_of(arguments)
+    # Always this machine's hub: the older one is in its folder.
+    client = HubClient(home_of(arguments))
     begun = client.call("POST", f"{_BASE}/plan", {})
     if not arguments.json:
         print(_listed(begun["plan"]))

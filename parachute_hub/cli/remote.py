@@ -146,11 +146,20 @@ class RemoteHub:
         """Its address says which hub it is."""
         return None
 
-    def opens(self, vault: str, verb: str) -> bool:
-        """True for a member, who signs in to vaults."""
-        return covers(self._held().scope.split(), f"vault:{vault}:{verb}")
+    def opens(self, vault: str, verb: str) -> Callable[[], str] | None:
+        """A member signs in to vaults."""
+        return self._fresh if covers(self._held().scope.split(), f"vault:{vault}:{verb}") else None
 
     def token(self) -> str:
+        """The access token of an owner. Raises CommandError for a member."""
+        if not any(scope.startswith("parachute:") for scope in self._held().scope.split()):
+            raise CommandError(
+                f"This needs an owner of {self._profile.origin}. You can export and import the vaults that are shared "
+                "with you."
+            )
+        return self._fresh()
+
+    def _fresh(self) -> str:
         """The access token, renewed before it ends."""
         held = self._held()
         if held.expires_at - _SPARE > time.time():

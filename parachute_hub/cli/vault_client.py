@@ -103,8 +103,9 @@ class VaultClient:
 @contextmanager
 def open_vault(client: HubClient, name: str, verb: str) -> Iterator[VaultClient]:
     """The vault with `read` or `write` access. Raises CommandError if there is no such vault."""
-    if client.link.opens(name, verb):
-        tokens, end = client.link.token, _nothing
+    held = client.link.opens(name, verb)
+    if held is not None:
+        tokens, end = held, _nothing
     else:
         known = [str(vault["name"]) for vault in client.call("GET", "/vaults")["vaults"]]
         if name not in known:

@@ -20,9 +20,11 @@ from parachute_hub.cli.commands import client_of
 from parachute_hub.cli.login import by_device
 from parachute_hub.cli.profiles import Held, Profile, Profiles, SystemKeyring
 from parachute_hub.cli.remote import RemoteHub, Site, origin_of
+from parachute_hub.cli.vault_client import open_vault
 
-HELD = Held(access_token="access-1", refresh_token="refresh-1", expires_at=time.time() + 900, scope="")
-TOKENS = {"access_token": "access-2", "refresh_token": "refresh-2", "expires_in": 900, "scope": "a"}
+HUB = "parachute:host:admin"
+HELD = Held(access_token="access-1", refresh_token="refresh-1", expires_at=time.time() + 900, scope=HUB)
+TOKENS = {"access_token": "access-2", "refresh_token": "refresh-2", "expires_in": 900, "scope": HUB}
 
 
 class Memory(keyring.backend.KeyringBackend):
@@ -205,6 +207,31 @@ class RemoteTests(SynchronousTestCase):
         with self.assertRaises(HubRefused) as told:
             self.client(refused).call("GET", "/api/x")
         self.assertIn("parachute login", str(told.exception))
+
+    def test_a_member_reaches_their_vaults_and_nothing_else(self) -> None:
+        """With the token of the sign-in, which the API of the hub would not take."""
+        hub = self.serve((200, {"title": "a"}))
+        client = self.client(hub, evolve(HELD, scope="vault:home:write"))
+        with self.assertRaises(CommandError) as caught:
+            client.call("GET", "/api/modules")
+        self.assertIn("needs an owner", str(caught.exception))
+        with open_vault(client, "home", "read") as vault:
+            self.assertEqual(vault.get("api/notes"), {"title": "a"})
+        self.assertEqual(hub.seen, [("GET /vault/home/api/notes", "Bearer access-1", "")])
+        with self.assertRaises(CommandError), open_vault(client, "other", "read"):
+            pass
+
+    def test_an_owner_makes_a_token_for_a_vault_and_renews_it(self) -> None:
+        """It ends with the sign-in, so it is not revoked: that would end the sign-in, too."""
+        soon = {"token": "short", "jti": "1", "expires_at": "2026-01-01T00:00:00Z"}
+        hub = self.serve(
+            (200, {"vaults": [{"name": "home"}]}), (200, soon), (200, {}), (200, {**soon, "token": "next"}), (200, {})
+        )
+        with open_vault(self.client(hub), "home", "read") as vault:
+            vault.get("api/notes")
+            vault.get("api/notes")
+        held = [token for path, token, _ in hub.seen if path.startswith("GET /vault/home")]
+        self.assertEqual((held, len(hub.seen)), (["Bearer short", "Bearer next"], 5))
 
     def test_a_hub_that_is_down_is_no_empty_home(self) -> None:
         client = self.client(self.serve((503, {})))

@@ -31,7 +31,7 @@ DEFAULT_WISH = ("vault:read", "vault:write")
 
 _WORDS: Mapping[str, tuple[str, Risk]] = {
     "parachute:host:admin": ("Run this hub: install and remove modules, change settings, manage people", "elevated"),
-    "parachute:host:auth": ("Make and end tokens, which open all notes,", "elevated"),
+    "parachute:host:auth": ("Make access tokens, also for all notes", "elevated"),
     "vault:read": ("Read your notes", "low"),
     "vault:write": ("Add, change and delete notes", "low"),
     "vault:admin": ("Manage everything, settings and keys included,", "elevated"),
