@@ -121,9 +121,12 @@ class EventsTests(DevicesTestCase):
         again = await self.follow(vault, "since=0&include_content=true", **{"Last-Event-ID": str(seen.id)})
         contents = [(await again.next()).data["note"]["content"] for _ in range(2)]
         self.assertEqual(contents, ["two", "three"])
-        stranger = await self.follow(vault, "since=999")
-        reset = await stranger.next()
-        self.assertEqual((reset.name, reset.data), ("reset", {"latest": 3}))
+        at = f"since={seen.id}&epoch={seen.data['epoch']}"
+        self.assertEqual((await (await self.follow(vault, at)).next()).name, "change")
+        for unknown in (f"since={seen.id}&epoch=another", "since=999"):
+            stranger = await self.follow(vault, unknown)
+            reset = await stranger.next()
+            self.assertEqual((reset.name, reset.data), ("reset", {"latest": 3, "reason": "replaced"}), unknown)
         await self.ask(vault, "POST", "notes", {"content": "four"})
         self.assertEqual((await stranger.next()).data["number"], 4)
 

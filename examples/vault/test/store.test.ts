@@ -3,7 +3,7 @@ import { existsSync, readdirSync, statSync, utimesSync, writeFileSync } from "no
 import { join } from "node:path"
 import { IdTaken, InTrash, NoteChanged, PathTaken } from "../src/store/model.ts"
 import { spool, TooLarge, WrongOffset } from "../src/store/uploads.ts"
-import { DAY, openVault, query, write } from "./vault.ts"
+import { DAY, newFolder, openVault, query, write } from "./vault.ts"
 
 const MINUTE = 60_000
 const bytes = async function* (...parts: string[]) {
@@ -214,6 +214,59 @@ describe("the change feed", () => {
     expect(after(store, 0).reset).toBeUndefined()
     expect(after(store, store.changes.latest()).reset).toBeUndefined()
     expect(after(store, store.changes.latest() + 1).reset).toBe(true)
+  })
+
+  describe("knows a reader of other data by the epoch", () => {
+    /** A vault with 2 changes that both know, and the copy of it that is restored after 3 more. */
+    function restored(more: number): { reader: { next: number; epoch: string }; store: Store } {
+      const { store } = openVault()
+      write(store, "one")
+      write(store, "two")
+      const copy = newFolder()
+      store.core.run("VACUUM INTO ?", join(copy, "vault.db"))
+      for (const content of ["three", "four", "five"]) write(store, content)
+      const reader = after(store, 0)
+      const { store: older } = openVault(copy)
+      for (let count = 0; count < more; count++) write(older, `other ${count}`)
+      return { reader, store: older }
+    }
+
+    test.each([0, 1, 3, 10])("an older copy with %i changes since", (more) => {
+      const { reader, store } = restored(more)
+      const page = store.changes.after(reader.next, { limit: 10, content: false, epoch: reader.epoch })
+      expect([page.reset, page.reason, page.changes]).toEqual([true, "replaced", []])
+      const early = store.changes.after(2, { limit: 10, content: false, epoch: reader.epoch })
+      expect([early.reset, early.changes.length]).toEqual([undefined, more])
+      expect(after(store, 0).changes).toHaveLength(2 + more)
+    })
+
+    test("another vault of the same name, and an emptied one", () => {
+      const { reader } = restored(0)
+      const { store } = openVault()
+      const ask = () => store.changes.after(reader.next, { limit: 10, content: false, epoch: reader.epoch }).reason
+      expect(ask()).toBe("replaced")
+      for (let count = 0; count < 9; count++) write(store, "x")
+      expect(ask()).toBe("replaced")
+    })
+
+    test("and goes on after restarts and beside other processes", () => {
+      const { store, folder } = openVault()
+      write(store, "one")
+      const first = after(store, 0)
+      const { store: other } = openVault(folder)
+      write(other, "by another process")
+      write(store, "and this one")
+      const follow = ({ next, epoch }: typeof first) => store.changes.after(next, { limit: 1, content: false, epoch })
+      const second = follow(first)
+      const third = follow(second)
+      expect([second, third].map(({ changes, more }) => [changes.length, more])).toEqual([
+        [1, true],
+        [1, false],
+      ])
+      const { store: again } = openVault(folder)
+      const last = again.changes.after(third.next, { limit: 9, content: false, epoch: third.epoch })
+      expect([last.reset, last.changes]).toEqual([undefined, []])
+    })
   })
 })
 

@@ -149,6 +149,12 @@ const STEPS: Step[] = [
     rebuildWords(database)
     for (const { seq } of database.query<{ seq: number }, []>("SELECT seq FROM notes").all()) derive(database, seq)
   },
+
+  `
+  -- Numbers of changes from \`first\` on were given in this epoch; see changes.ts.
+  CREATE TABLE epochs (first INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
+  INSERT INTO epochs (first, id) VALUES (0, lower(hex(randomblob(16))));
+  `,
 ]
 
 /** A search index that also knows tags. Its tags are empty until `derive` ran for each note. */
