@@ -1,6 +1,6 @@
 // Three-way merge of two changes of a note. Pure.
 
-import { diff3Merge } from "node-diff3"
+import { type Hunk, hunks } from "./lines.ts"
 import type { Fields } from "./note.ts"
 
 interface Merged {
@@ -13,23 +13,96 @@ interface Merged {
 export function mergeText(base: string, mine: string, theirs: string): Merged {
   if (mine === theirs || theirs === base) return { text: mine, collides: false }
   if (mine === base) return { text: theirs, collides: false }
-  const regions = diff3Merge(lines(mine), lines(base), lines(theirs), { excludeFalseConflicts: true })
-  let collides = false
+  const [old, left, right] = [lines(base), lines(mine), lines(theirs)]
   const parts: string[] = []
-  for (const region of regions) {
-    if (region.ok) {
-      parts.push(...region.ok)
-    } else if (region.conflict) {
+  let collides = false
+  let at = 0
+  for (const { from, to, a, b } of regions(hunks(old, left), hunks(old, right))) {
+    parts.push(...old.slice(at, from))
+    at = to
+    const ours = left.slice(from + a.before, to + a.after)
+    const others = right.slice(from + b.before, to + b.after)
+    if (!b.changes || ours.join("") === others.join("")) parts.push(...ours)
+    else if (!a.changes) parts.push(...others)
+    else {
       collides = true
-      const { a, b } = region.conflict
-      parts.push(...ended(a, b.length > 0), ...b)
+      parts.push(...ended(ours, others.length > 0), ...others)
     }
   }
+  parts.push(...old.slice(at))
   return { text: parts.join(""), collides }
 }
 
+/** How one side's lines lie beside those of the base, before and after a region. */
+interface Side {
+  changes: boolean
+  before: number
+  after: number
+}
+
+interface Region {
+  from: number
+  to: number
+  a: Side
+  b: Side
+}
+
+/** The parts of the base that either side changed; hunks that meet are in one. */
+function regions(a: Hunk[], b: Hunk[]): Region[] {
+  const found: Region[] = []
+  const rest = { a: [...a], b: [...b] }
+  const offset = { a: 0, b: 0 }
+  const nextOf = () => Math.min(rest.a[0]?.from ?? Infinity, rest.b[0]?.from ?? Infinity)
+  for (let from = nextOf(); from !== Infinity; from = nextOf()) {
+    const sides = {
+      a: { changes: false, before: offset.a, after: 0 },
+      b: { changes: false, before: offset.b, after: 0 },
+    }
+    let to = from
+    while (nextOf() <= to) {
+      for (const side of ["a", "b"] as const) {
+        for (let hunk = rest[side][0]; hunk && hunk.from <= to; hunk = rest[side][0]) {
+          rest[side].shift()
+          sides[side].changes = true
+          offset[side] = hunk.end - hunk.to
+          to = Math.max(to, hunk.to)
+        }
+      }
+    }
+    sides.a.after = offset.a
+    sides.b.after = offset.b
+    found.push({ from, to, ...sides })
+  }
+  return found
+}
+
+interface Replacement {
+  from: number
+  to: number
+  insert: string
+}
+
+/** The replacements that turn one text into the other; lines that both have are in none of them. */
+export function replacements(before: string, after: string): Replacement[] {
+  const { from, to, insert } = replacement(before, after)
+  const old = lines(before.slice(from, to))
+  const fresh = lines(insert)
+  const found: Replacement[] = []
+  let at = from
+  let line = 0
+  for (const hunk of hunks(old, fresh)) {
+    at += old.slice(line, hunk.from).join("").length
+    const text = old.slice(hunk.from, hunk.to).join("")
+    const inner = replacement(text, fresh.slice(hunk.start, hunk.end).join(""))
+    found.push({ from: at + inner.from, to: at + inner.to, insert: inner.insert })
+    at += text.length
+    line = hunk.to
+  }
+  return found
+}
+
 /** The one replacement that turns one text into the other. */
-export function replacement(before: string, after: string): { from: number; to: number; insert: string } {
+export function replacement(before: string, after: string): Replacement {
   const shorter = Math.min(before.length, after.length)
   let start = 0
   while (start < shorter && before[start] === after[start]) start++

@@ -18,7 +18,7 @@ import {
   WidgetType,
 } from "@codemirror/view"
 import { tags } from "@lezer/highlight"
-import { replacement } from "../core/merge.ts"
+import { replacements } from "../core/merge.ts"
 import type { EditorHandle, EditorOptions } from "./editing.ts"
 
 const fromOutside = Annotation.define<boolean>()
@@ -77,7 +77,7 @@ export function createEditor(parent: HTMLElement, options: EditorOptions): Edito
       const before = view.state.doc.toString()
       if (before === text) return
       view.dispatch({
-        changes: replacement(before, text),
+        changes: replacements(before, text),
         annotations: [fromOutside.of(true), Transaction.addToHistory.of(false)],
       })
     },

@@ -1,16 +1,18 @@
-import { diffComm } from "node-diff3"
+import { hunks } from "../core/lines.ts"
 
 /** Lines that only the older text has, and lines that only the newer one has, between those of both. */
 export function Diff({ before, after }: { before: string; after: string }) {
-  const parts = diffComm(before.split("\n"), after.split("\n"))
-  const rows = parts.flatMap((part) =>
-    "common" in part && part.common
-      ? shortened(part.common).map((line) => ({ kind: "", line }))
-      : [
-          ...(part.buffer1 ?? []).map((line: string) => ({ kind: "removed", line })),
-          ...(part.buffer2 ?? []).map((line: string) => ({ kind: "added", line })),
-        ],
-  )
+  const [old, fresh] = [before.split("\n"), after.split("\n")]
+  const rows: { kind: string; line: string }[] = []
+  const add = (kind: string, lines: string[]) => rows.push(...lines.map((line) => ({ kind, line })))
+  let at = 0
+  for (const { from, to, start, end } of hunks(old, fresh)) {
+    add("", shortened(old.slice(at, from)))
+    add("removed", old.slice(from, to))
+    add("added", fresh.slice(start, end))
+    at = to
+  }
+  add("", shortened(old.slice(at)))
   return (
     <div class="diff" role="region" aria-label="Changes" tabIndex={0}>
       {rows.map(({ kind, line }) =>
