@@ -89,10 +89,15 @@ export function sorted(notes: Iterable<Note>, sort: Sort): Entry[] {
   return entries.sort((a, b) => Number(b.note.mine.pinned) - Number(a.note.mine.pinned) || order(a, b))
 }
 
-/** Those with every word of the search, in the same order; `#word` looks at tags only. */
-export function matching(entries: Entry[], search: string): Entry[] {
+/** The first `most` with every word of the search, in the same order; `#word` looks at tags only. */
+export function matching(entries: Entry[], search: string, most: number): Entry[] {
   const words = search.toLowerCase().split(/\s+/).filter(Boolean)
-  return words.length === 0 ? entries : entries.filter((entry) => words.every((word) => matches(entry, word)))
+  const found: Entry[] = []
+  for (const entry of entries) {
+    if (found.length >= most) break
+    if (words.every((word) => matches(entry, word))) found.push(entry)
+  }
+  return found
 }
 
 function matches(entry: Entry, word: string): boolean {

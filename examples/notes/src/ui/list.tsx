@@ -1,4 +1,4 @@
-import { useComputed, useSignal } from "@preact/signals"
+import { batch, type Signal, useComputed, useSignal } from "@preact/signals"
 import { useEffect, useRef } from "preact/hooks"
 import { unsent } from "../core/note.ts"
 import { type Entry, matching, type Sort, sorted, tagCounts } from "../core/words.ts"
@@ -7,7 +7,7 @@ import { desk, go, newNote, route, search, sort } from "./state.ts"
 import { openVoice } from "./voice.tsx"
 
 /** Rows that are drawn at first, and with each step of scrolling. */
-const STEP = 60
+const STEP = 40
 
 export function List() {
   const { library } = desk.value!
@@ -15,7 +15,9 @@ export function List() {
     library.version.value
     return sorted(library.notes.values(), sort.value)
   })
-  const found = useComputed(() => matching(all.value, search.value))
+  const shown = useSignal(STEP)
+  // One more than is shown tells whether there are more.
+  const found = useComputed(() => matching(all.value, search.value, shown.value + 1))
   return (
     <section id="list" aria-labelledby="list-title">
       <h2 id="list-title" class="unseen">
@@ -37,7 +39,12 @@ export function List() {
           placeholder="Search notes"
           autocomplete="off"
           value={search.value}
-          onInput={({ currentTarget }) => (search.value = currentTarget.value)}
+          onInput={({ currentTarget }) =>
+            batch(() => {
+              search.value = currentTarget.value
+              shown.value = STEP
+            })
+          }
         />
         <label for="sort" class="unseen">
           Sort by
@@ -53,7 +60,7 @@ export function List() {
         </select>
       </form>
       <Tags />
-      <Rows found={found.value} />
+      <Rows found={found.value} shown={shown} />
     </section>
   )
 }
@@ -99,9 +106,8 @@ export function toggleTag(tag: string): void {
   search.value = (without.length < words.length ? without : [...words, `#${tag}`]).join(" ")
 }
 
-function Rows({ found }: { found: Entry[] }) {
+function Rows({ found, shown }: { found: Entry[]; shown: Signal<number> }) {
   const { library } = desk.value!
-  const shown = useSignal(STEP)
   const end = useRef<HTMLLIElement>(null)
   useEffect(() => {
     const watcher = new IntersectionObserver(([entry]) => {

@@ -54,12 +54,16 @@ export function Dialog({
   )
 }
 
+// Making a format takes longer than using it for a list of notes.
+const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: "short" })
+const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" })
+const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" })
+
 export function day(iso: string): string {
   const date = new Date(iso)
   const today = new Date()
-  if (date.toDateString() === today.toDateString()) return date.toLocaleTimeString(undefined, { timeStyle: "short" })
-  const options = date.getFullYear() === today.getFullYear() ? ({ day: "numeric", month: "short" } as const) : undefined
-  return date.toLocaleDateString(undefined, options ?? { dateStyle: "medium" })
+  if (date.toDateString() === today.toDateString()) return TIME.format(date)
+  return (date.getFullYear() === today.getFullYear() ? DAY : DATE).format(date)
 }
 
 export function moment(iso: string): string {
