@@ -2,7 +2,11 @@
 
 import json
 import os
+import sqlite3
 import subprocess
+import tempfile
+from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -25,12 +29,51 @@ device = st.integers(0, 1)
 choice = st.integers(0, 99)
 
 
+class Hub:
+    """A vault of which a copy can be made and restored."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.database = home / "vault/data/default/vault.db"
+        self.copy = home / "copy.db"
+        self.start()
+
+    def start(self) -> None:
+        self.running = ExitStack()
+        self.vault: RunningVault = self.running.enter_context(running_vault(self.home))
+
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.vault.port}/vault/default"
+
+    def back_up(self) -> None:
+        self.copy.unlink(missing_ok=True)
+        with closing(sqlite3.connect(self.database)) as source, closing(sqlite3.connect(self.copy)) as target:
+            source.backup(target)
+
+    def restore(self) -> None:
+        self.running.close()
+        for path in self.database.parent.glob("vault.db*"):
+            path.unlink()
+        self.copy.rename(self.database)
+        self.start()
+
+    def texts(self) -> list[str]:
+        """Everything that the vault has: notes, what is in the trash, and their versions."""
+        notes = self.vault.ask("GET", "api/notes?limit=500&include_content=true").json()
+        notes += self.vault.ask("GET", "api/trash?limit=500").json()
+        texts = [note["content"] for note in notes]
+        for note in notes:
+            url = f"api/notes/{note['id']}/versions"
+            for version in self.vault.ask("GET", f"{url}?limit=200").json():
+                texts.append(self.vault.ask("GET", f"{url}/{version['version']}").json()["content"])
+        return texts
+
+
 class Devices:
     """Two devices in a bun process."""
 
-    def __init__(self, vault: RunningVault) -> None:
-        words = [bun(), "run", str(EXAMPLES / "notes/test/devices.ts")]
-        words += [f"http://127.0.0.1:{vault.port}/vault/default", vault.key]
+    def __init__(self, hub: Hub) -> None:
+        words = [bun(), "run", str(EXAMPLES / "notes/test/devices.ts"), hub.address(), hub.vault.key]
         self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __call__(self, do: str, device: int = 0, **more: Any) -> Any:
@@ -49,22 +92,27 @@ class Devices:
 
 
 class Outbox(RuleBasedStateMachine):
-    """People write on two devices, offline or not; requests and answers get lost; nothing else is deliberate."""
+    """People write on two devices, offline or not; requests and answers get lost; the vault may be restored from a
+    copy; nothing else is deliberate.
+    """
 
-    vault: RunningVault
+    hub: Hub
     devices: Devices
 
-    @initialize()
-    def begin(self) -> None:
-        for note in self.vault.ask("GET", "api/notes?limit=500").json():
-            self.vault.ask("DELETE", f"api/notes/{note['id']}")
-        self.vault.ask("DELETE", "api/trash")
+    @initialize(forgets=st.booleans())
+    def begin(self, forgets: bool) -> None:
+        for note in self.hub.vault.ask("GET", "api/notes?limit=500").json():
+            self.hub.vault.ask("DELETE", f"api/notes/{note['id']}")
+        self.hub.vault.ask("DELETE", "api/trash")
         self.devices("begin")
+        self.forgets = forgets
         self.words: set[str] = set()
+        self.written = 0
         self.given_up: set[str] = set()
 
     def word(self) -> str:
-        word = f"w{len(self.words)}w"
+        self.written += 1
+        word = f"w{self.written}w"
         self.words.add(word)
         return word
 
@@ -128,6 +176,27 @@ class Outbox(RuleBasedStateMachine):
     def network(self, of: int, offline: bool, lose: int) -> None:
         self.devices("network", of, offline=offline, lose=lose)
 
+    @precondition(lambda self: getattr(self, "forgets", False))
+    @rule(of=device, at=choice, both=st.booleans())
+    def restore_an_older_copy(self, of: int, at: int, both: bool) -> None:
+        """What is on a device is not lost with what the vault had after the copy. Once in a run: it takes a while."""
+        self.forgets = False
+        self.hub.back_up()
+        if found := self.one(of, at):
+            id, note = found
+            self.devices("edit", of, id=id, shown=note["text"], text=f"{note['text']}{self.word()}\n")
+        self.devices("create", of, text=f"{self.word()}\n")
+        for each in (of, 1 - of)[: 1 + both]:
+            self.devices("network", each, offline=False, lose=0)
+            self.devices("sync", each)
+        self.hub.restore()
+        self.devices("vault", address=self.hub.address())
+        left = self.hub.texts()
+        for each in (0, 1):
+            for note in self.devices("notes", each).values():
+                left += [note["text"], note["theirs"] or ""]
+        self.words &= set(" ".join(left).split())
+
     @precondition(lambda self: bool(getattr(self, "words", None)))
     @rule()
     def settle(self) -> None:
@@ -149,18 +218,13 @@ class Outbox(RuleBasedStateMachine):
     def check(self) -> None:
         on_hub = {
             note["id"]: note["content"]
-            for note in self.vault.ask("GET", "api/notes?limit=500&include_content=true").json()
+            for note in self.hub.vault.ask("GET", "api/notes?limit=500&include_content=true").json()
         }
         for of in (0, 1):
             notes = self.devices("notes", of)
             assert not [note for note in notes.values() if note["unsent"]], notes
             assert {id: note["text"] for id, note in notes.items()} == on_hub, (of, notes, on_hub)
-        texts = list(on_hub.values())
-        binned = self.vault.ask("GET", "api/trash?limit=500").json()
-        texts += [note["content"] for note in binned]
-        for id in [*on_hub, *(note["id"] for note in binned)]:
-            for version in self.vault.ask("GET", f"api/notes/{id}/versions?limit=200").json():
-                texts.append(self.vault.ask("GET", f"api/notes/{id}/versions/{version['version']}").json()["content"])
+        texts = self.hub.texts()
         found = set(" ".join(texts).split())
         lost = self.words - found - self.given_up
         assert not lost, (lost, texts)
@@ -172,9 +236,11 @@ class Outbox(RuleBasedStateMachine):
 
 class OutboxTests(SynchronousTestCase):
     def test_no_word_is_lost_and_both_devices_agree(self) -> None:
-        with running_vault() as vault:
-            Outbox.vault, Outbox.devices = vault, Devices(vault)
+        with tempfile.TemporaryDirectory(prefix="parachute-outbox-") as folder:
+            Outbox.hub = Hub(Path(folder))
+            Outbox.devices = Devices(Outbox.hub)
             try:
                 run_state_machine_as_test(Outbox, settings=MACHINE)
             finally:
                 Outbox.devices.end()
+                Outbox.hub.running.close()

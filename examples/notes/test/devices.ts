@@ -5,21 +5,21 @@ import { newId } from "../src/core/ids.ts"
 import { mergeFields } from "../src/core/merge.ts"
 import { type Choice, choose, copy, create, edit, type Note, remove, unsent } from "../src/core/note.ts"
 import { Refused, Unreachable } from "../src/core/problem.ts"
-import { type Page, type Store, Sync, type Vault } from "../src/local/sync.ts"
+import { type Page, type Position, type Store, Sync, type Vault } from "../src/local/sync.ts"
 
-const [address, key] = process.argv.slice(2)
+let [address, key] = process.argv.slice(2)
 
 /** The notes of a device, with IndexedDB's rule that an update sees and leaves a whole state. */
 class MemoryStore implements Store {
   readonly notes = new Map<string, Note>()
-  #position = 0
+  #position: Position = { number: 0 }
 
   unsent = async () => [...this.notes.values()].filter(unsent)
   ids = async () => [...this.notes.keys()]
   get = async (id: string) => this.notes.get(id)
   position = async () => this.#position
 
-  async setPosition(position: number) {
+  async setPosition(position: Position) {
     this.#position = position
   }
 
@@ -67,12 +67,23 @@ class Device {
     remove: async (id, ifUpdatedAt) => {
       await this.#ask("DELETE", `api/notes/${id}?if_updated_at=${encodeURIComponent(ifUpdatedAt)}`)
     },
-    changes: (since) => this.#ask<Page>("GET", `api/changes?since=${since}&limit=3&include_content=true`),
+    changes: ({ number, epoch = "" }) =>
+      this.#ask<Page>("GET", `api/changes?since=${number}&limit=3&include_content=true${epoch && `&epoch=${epoch}`}`),
+    knows: async (id, updatedAt) => {
+      const ask = <T>(path: string) =>
+        this.#ask<T>("GET", path).catch((error) => {
+          if (error instanceof Refused && error.status === 404) return undefined
+          throw error
+        })
+      const old = (await ask<{ updatedAt: string }[]>(`api/notes/${id}/versions?limit=200`)) ?? []
+      const trashed = await ask<{ updatedAt: string }>(`api/trash/${id}`)
+      return [...old, ...(trashed ? [trashed] : [])].some((version) => version.updatedAt === updatedAt)
+    },
   }
 
   /** Sends and takes what it can, as far as the network goes. */
   async sync(push: boolean, pull: boolean): Promise<void> {
-    const sync = new Sync(this.vault, this.store)
+    const sync = new Sync(this.vault, this.store, async () => {})
     try {
       if (push) await sync.push()
       if (pull) await sync.pull()
@@ -106,6 +117,9 @@ async function run(command: Record<string, unknown>): Promise<unknown> {
   const text = command["text"] as string
   now++
   switch (command["do"]) {
+    case "vault":
+      address = command["address"] as string
+      return null
     case "begin":
       devices = [new Device(), new Device()]
       return null

@@ -121,10 +121,9 @@ export function restore(note: Note, now: number): Note {
 
 /**
  * The hub has this version. Without an own change it is taken; changes of different lines are merged; else both are
- * kept until the person chooses. A deletion gives way to a change that it did not know. With `replaced` (the vault was
- * restored from a backup) an older version counts, too.
+ * kept until the person chooses. A deletion gives way to a change that it did not know.
  */
-export function pulled(note: Note | undefined, remote: Remote, replaced = false): Note {
+export function pulled(note: Note | undefined, remote: Remote): Note {
   const version = fieldsOf(remote)
   const taken: Note = {
     id: remote.id,
@@ -135,7 +134,7 @@ export function pulled(note: Note | undefined, remote: Remote, replaced = false)
     editedAt: note?.editedAt ?? 0,
   }
   if (!note) return taken
-  if (note.base && !replaced && note.base.updatedAt >= version.updatedAt) return note
+  if (note.base && note.base.updatedAt >= version.updatedAt) return note
   const own = note.sending?.find((sent) => sent.content === version.content)
   if (own) return acknowledged(note, own, remote)
   if (same(note.mine, version) || (note.base && same(note.mine, note.base))) return taken
@@ -151,6 +150,28 @@ export function deletedElsewhere(note: Note | undefined): Note | undefined {
   // A note that the hub never had is not the one that was deleted.
   if (!note.base && !note.trouble) return note
   return { ...note, trouble: { kind: "gone", message: "This note was deleted somewhere else." } }
+}
+
+/**
+ * The vault has other data than this device knew: it was restored from a backup, emptied, or is another one. `remote`
+ * is what it has of the note now. Nothing is taken back or deleted because the vault lacks it: the device may have the
+ * only copy. `known`: the vault has or had the version that this device began from, so that its word counts as always.
+ */
+export function replaced(before: Note, remote: Remote | undefined, known: boolean): Note | undefined {
+  // The other side of a collision may be nowhere else any more.
+  const sides = before.theirs && before.theirs.updatedAt !== remote?.updatedAt
+  const note = sides ? choose(before, "both", before.editedAt) : before
+  const { base } = note
+  if (!base) return remote ? pulled(note, remote) : note
+  if (remote?.updatedAt === base.updatedAt) return note
+  if (known) return remote ? pulled(note, remote) : deletedElsewhere(note)
+  const kept = { ...note, trouble: note.trouble?.kind === "gone" ? undefined : note.trouble, sending: undefined }
+  const fresh = { ...kept, base: undefined }
+  if (!remote) return blank(fresh) ? undefined : fresh
+  const version = fieldsOf(remote)
+  // A change of the older version, which the vault keeps in the note's history.
+  if (version.updatedAt < base.updatedAt || same(note.mine, version)) return { ...kept, base: version }
+  return { ...fresh, deleted: undefined, theirs: version }
 }
 
 /** `sent` is on its way. It is remembered, because its answer may be lost. */

@@ -2,7 +2,7 @@
 
 import { type DBSchema, type IDBPDatabase, openDB } from "idb"
 import { type Note, unsent } from "../core/note.ts"
-import type { Store } from "./sync.ts"
+import type { Position, Store } from "./sync.ts"
 
 /** A picture or another file of a note, on its way to the vault or kept to be seen offline. */
 export interface KeptFile {
@@ -39,19 +39,35 @@ export type Database = IDBPDatabase<Schema>
 
 export const databaseName = (vault: string) => `parachute-notes-${vault}`
 
-export async function open(vault: string): Promise<Database> {
-  return openDB<Schema>(databaseName(vault), 1, {
-    upgrade(db) {
-      const notes = db.createObjectStore("notes", { keyPath: "id" })
-      notes.createIndex("updatedAt", "updatedAt")
-      notes.createIndex("unsent", "unsent")
-      db.createObjectStore("files", { keyPath: "id" })
-      db.createObjectStore("recordings", { keyPath: "id" })
-      db.createObjectStore("meta")
-    },
-    // Another tab has a newer version of the app: it must not wait for this one.
-    blocking: (_now, _next, event) => (event.target as IDBDatabase).close(),
-  })
+/** A step for each version of the database. Steps only add, so that an earlier version of the app can use it, too. */
+const STEPS: ((db: Database) => void)[] = [
+  (db) => {
+    const notes = db.createObjectStore("notes", { keyPath: "id" })
+    notes.createIndex("updatedAt", "updatedAt")
+    notes.createIndex("unsent", "unsent")
+    db.createObjectStore("files", { keyPath: "id" })
+    db.createObjectStore("recordings", { keyPath: "id" })
+    db.createObjectStore("meta")
+  },
+]
+
+/** `onNewer` is called when another tab has a newer version of the app, which needs the database for itself. */
+export async function open(vault: string, onNewer: () => void): Promise<Database> {
+  const name = databaseName(vault)
+  const blocking = (_now: number, _next: number | null, event: Event) => {
+    ;(event.target as IDBDatabase).close()
+    onNewer()
+  }
+  try {
+    return await openDB<Schema>(name, STEPS.length, {
+      upgrade: (db, from) => STEPS.slice(from).forEach((step) => void step(db)),
+      blocking,
+    })
+  } catch (error) {
+    // A newer version of the app was here before.
+    if (!(error instanceof DOMException) || error.name !== "VersionError") throw error
+    return openDB<Schema>(name, undefined, { blocking })
+  }
 }
 
 /** The notes in the database; every change is passed to `changed` after it is on disk. */
@@ -100,8 +116,10 @@ export class NoteStore implements Store {
     return results.map(({ after }) => after)
   }
 
-  async position(): Promise<number> {
-    return ((await this.#db.get("meta", "position")) as number | undefined) ?? 0
+  async position(): Promise<Position> {
+    const { store } = this.#db.transaction("meta")
+    const [number, epoch] = await Promise.all([store.get("position"), store.get("epoch")])
+    return { number: (number as number | undefined) ?? 0, epoch: epoch as string | undefined }
   }
 
   /** Whether this device has ever caught up with the vault. */
@@ -109,8 +127,9 @@ export class NoteStore implements Store {
     return (await this.#db.count("meta", "position")) > 0
   }
 
-  async setPosition(position: number): Promise<void> {
-    await this.#db.put("meta", position, "position")
+  async setPosition({ number, epoch }: Position): Promise<void> {
+    const { store, done } = this.#db.transaction("meta", "readwrite")
+    await Promise.all([store.put(number, "position"), store.put(epoch, "epoch"), done])
   }
 
   /** The notes that were changed last, for a first view before all are read. */

@@ -20,6 +20,7 @@ const LAST_RETRY = 15_000
 interface State {
   now?: true
   synced?: true
+  replaced?: true
   problem?: string
   ended?: boolean
 }
@@ -29,6 +30,8 @@ export class Engine {
   readonly problem = signal<string>()
   /** True after the hub has ended the access. */
   readonly ended = signal(false)
+  /** True after the vault turned out to have other data than before. */
+  readonly replaced = signal(false)
   readonly #library: Library
   readonly #files: Files
   readonly #sync: Sync
@@ -41,7 +44,7 @@ export class Engine {
   constructor(library: Library, files: Files) {
     this.#library = library
     this.#files = files
-    this.#sync = new Sync(vault, library.store)
+    this.#sync = new Sync(vault, library.store, () => this.#replaced())
     this.#channel = new BroadcastChannel(`${library.store.name}:sync`)
     this.#channel.onmessage = ({ data }: MessageEvent<State>) => {
       if (data.now) this.#hurry()
@@ -132,7 +135,7 @@ export class Engine {
             },
             change: async (change) => {
               await this.#sync.take([change])
-              await store.setPosition(change.number)
+              await store.setPosition(change)
             },
             reset: () => this.#sync.pull(),
           },
@@ -148,6 +151,13 @@ export class Engine {
     }
   }
 
+  /** What the vault lacks now is sent again, pictures and other files, too. */
+  async #replaced(): Promise<void> {
+    await this.#files.compare(this.#library.notes.values())
+    this.#tell({ replaced: true })
+    this.now()
+  }
+
   #say(error: unknown): void {
     if (this.#stop.signal.aborted) return
     if (!(error instanceof Problem)) console.error(error)
@@ -160,7 +170,8 @@ export class Engine {
     this.#channel.postMessage(state)
   }
 
-  #show({ problem, ended, synced }: State): void {
+  #show({ problem, ended, synced, replaced }: State): void {
+    if (replaced) this.replaced.value = true
     if (synced) this.#library.synced.value = true
     this.problem.value = problem
     if (ended) this.ended.value = true

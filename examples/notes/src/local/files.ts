@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals"
 import { newId } from "../core/ids.ts"
+import type { Note } from "../core/note.ts"
 import { Problem, Refused } from "../core/problem.ts"
 import { ask, askJson } from "../remote/connection.ts"
 import { type Limits, limits } from "../remote/vault.ts"
@@ -9,6 +10,9 @@ import type { Database, KeptFile } from "./database.ts"
 
 /** Larger files are not kept on this device after the vault has them. */
 const KEEP = 25 * 1024 * 1024
+/** A file in a text: its words and its id. */
+const FILE = /\[([^\]\n]*)\]\(attachments\/([A-Za-z0-9_-]+)\)/g
+const MOST = 500
 const USUAL: Limits = { noteBytes: 8 << 20, attachmentBytes: 100 << 20, chunkBytes: 4 << 20 }
 
 export class Files {
@@ -76,6 +80,25 @@ export class Files {
     if (size > KEEP) await this.#db.delete("files", id)
     else await this.#keep({ ...file, sent: size, uploaded: true })
     await this.#publish()
+  }
+
+  /** After the vault was replaced: files of these notes that it lacks now are uploaded again, if they are kept here. */
+  async compare(notes: Iterable<Note>): Promise<void> {
+    const there = new Set<string>()
+    for (let offset = 0, more = true; more; offset += MOST) {
+      const page = await askJson<{ id: string }[]>(`api/attachments?limit=${MOST}&offset=${offset}`)
+      for (const { id } of page) there.add(id)
+      more = page.length === MOST
+    }
+    const used = new Map<string, { note: string; name: string }>()
+    for (const { id: note, mine } of notes) {
+      for (const [, words, id] of mine.content.matchAll(FILE)) used.set(id!, { note, name: words || id! })
+    }
+    for (const file of await this.#db.getAll("files")) {
+      const place = used.get(file.id)
+      if (!file.uploaded || !place || there.has(file.id)) continue
+      await this.#keep({ ...file, ...place, sent: 0, uploaded: false })
+    }
   }
 
   async retry(id: string): Promise<void> {

@@ -9,6 +9,7 @@ import {
   type Note,
   pulled,
   type Remote,
+  replaced,
   same,
   sendable,
   sending,
@@ -22,11 +23,19 @@ export interface Change {
   note?: Remote
 }
 
+/** How far the vault's changes are known. The epoch tells whether the number still means the same change. */
+export interface Position {
+  number: number
+  epoch?: string
+}
+
 export interface Page {
   changes: Change[]
   next: number
+  epoch?: string
   more: boolean
   reset?: boolean
+  reason?: string
 }
 
 /** The part of the vault that syncing needs. Methods reject with `Refused`, `Unreachable` or `Ended`. */
@@ -34,7 +43,9 @@ export interface Vault {
   create(id: string, fields: Fields, createdAt: string): Promise<Remote>
   change(id: string, change: Partial<Fields>, ifUpdatedAt: string, renameFrom?: string): Promise<Remote>
   remove(id: string, ifUpdatedAt: string): Promise<void>
-  changes(since: number): Promise<Page>
+  changes(since: Position): Promise<Page>
+  /** Whether the vault has or had this version of the note. */
+  knows(id: string, updatedAt: string): Promise<boolean>
 }
 
 /** The notes of this device. `update` and `updateMany` read and write in one transaction. */
@@ -44,17 +55,21 @@ export interface Store {
   get(id: string): Promise<Note | undefined>
   update(id: string, change: (note: Note | undefined) => Note | undefined): Promise<Note | undefined>
   updateMany(ids: string[], change: (id: string, note: Note | undefined) => Note | undefined): Promise<unknown>
-  position(): Promise<number>
-  setPosition(position: number): Promise<void>
+  position(): Promise<Position>
+  setPosition(position: Position): Promise<void>
 }
 
 export class Sync {
   readonly #vault: Vault
   readonly #store: Store
+  readonly #onReplaced: () => Promise<void>
+  #pulling: Promise<void> | undefined
 
-  constructor(vault: Vault, store: Store) {
+  /** `onReplaced` is called when the vault has other data than before, and the notes were compared with it. */
+  constructor(vault: Vault, store: Store, onReplaced: () => Promise<void>) {
     this.#vault = vault
     this.#store = store
+    this.#onReplaced = onReplaced
   }
 
   /** Sends every note that can be sent, the one that was changed first at first. Rejects when waiting may help. */
@@ -64,7 +79,7 @@ export class Sync {
   }
 
   /** Sends one note, as it is now. A refusal that does not pass becomes the note's trouble. */
-  async pushOne(id: string): Promise<void> {
+  async pushOne(id: string, again = true): Promise<void> {
     const note = await this.#store.get(id)
     if (!note || !sendable(note) || blank(note)) return
     try {
@@ -72,16 +87,17 @@ export class Sync {
       else await this.#save(note)
     } catch (error) {
       if (!(error instanceof Refused) || error.passes) throw error
+      if (again && (error.status === 404 || error.status === 409) && error.code !== "path_taken") {
+        // What happened to the note is in the feed, which knows whether this is still the same vault.
+        await this.pull()
+        return this.pushOne(id, false)
+      }
       await this.#store.update(id, (now) => now && refused(now, error))
     }
   }
 
   async #remove(note: Note, updatedAt: string): Promise<void> {
-    try {
-      await this.#vault.remove(note.id, updatedAt)
-    } catch (error) {
-      if (!(error instanceof Refused) || error.status !== 404 || error.passes) throw error
-    }
+    await this.#vault.remove(note.id, updatedAt)
     await this.#store.update(note.id, (now) => (now?.deleted ? undefined : now && { ...now, base: undefined }))
   }
 
@@ -102,12 +118,17 @@ export class Sync {
   }
 
   /** Takes everything that changed since the last time. */
-  async pull(): Promise<void> {
+  pull(): Promise<void> {
+    this.#pulling ??= this.#pull().finally(() => (this.#pulling = undefined))
+    return this.#pulling
+  }
+
+  async #pull(): Promise<void> {
     for (let more = true; more; ) {
       const page = await this.#vault.changes(await this.#store.position())
-      if (page.reset) return this.#startOver()
+      if (page.reset) return this.#startOver(page.reason === "asleep")
       await this.take(page.changes)
-      await this.#store.setPosition(page.next)
+      await this.#store.setPosition({ number: page.next, epoch: page.epoch })
       more = page.more
     }
   }
@@ -122,21 +143,43 @@ export class Sync {
     })
   }
 
-  /** The feed begins anew: the vault was replaced, or this device slept too long. Unsent changes stay. */
-  async #startOver(): Promise<void> {
+  /**
+   * The feed does not lead from what is known to now. A device that was asleep for too long deletes what the vault lacks;
+   * after a replacement it sends that again. Unsent changes stay.
+   */
+  async #startOver(asleep: boolean): Promise<void> {
     const seen = new Set<string>()
-    let position = 0
+    let position: Position = { number: 0 }
     for (let more = true; more; ) {
       const page = await this.#vault.changes(position)
-      const notes = new Map(page.changes.flatMap(({ id, note }) => (note ? [[id, note] as const] : [])))
-      await this.#store.updateMany([...notes.keys()], (id, known) => pulled(known, notes.get(id)!, true))
-      for (const id of notes.keys()) seen.add(id)
-      position = page.next
+      if (asleep) await this.take(page.changes)
+      else await this.#compare(page.changes)
+      for (const { id } of page.changes) seen.add(id)
+      position = { number: page.next, epoch: page.epoch }
       more = page.more
     }
-    const gone = (await this.#store.ids()).filter((id) => !seen.has(id))
-    await this.#store.updateMany(gone, (_, note) => deletedElsewhere(note))
+    const lacking = (await this.#store.ids()).filter((id) => !seen.has(id))
+    await this.#store.updateMany(lacking, (_, note) =>
+      asleep ? deletedElsewhere(note) : note && replaced(note, undefined, false),
+    )
+    if (!asleep) await this.#onReplaced()
     await this.#store.setPosition(position)
+  }
+
+  /** Compares what the replaced vault has with what is known. */
+  async #compare(changes: Change[]): Promise<void> {
+    const known = new Map<string, string>()
+    for (const { id, note } of changes) {
+      const base = (await this.#store.get(id))?.base
+      const asks = base && (!note || note.updatedAt > base.updatedAt)
+      if (asks && (await this.#vault.knows(id, base.updatedAt))) known.set(id, base.updatedAt)
+    }
+    const byId = new Map(changes.map((change) => [change.id, change]))
+    await this.#store.updateMany([...byId.keys()], (id, note) => {
+      const remote = byId.get(id)!.note
+      if (!note) return remote && pulled(note, remote)
+      return replaced(note, remote, note.base !== undefined && known.get(id) === note.base.updatedAt)
+    })
   }
 }
 
@@ -154,7 +197,9 @@ function refused(note: Note, error: Refused): Note | undefined {
   const { status, code, body, message } = error
   const current = body["current"] as Remote | undefined
   if (status === 409 && current) {
-    return { ...pulled(note, current, true), sending: undefined }
+    // A vault that goes back in time was replaced, whatever it says.
+    if (note.base && current.updatedAt < note.base.updatedAt) return replaced(note, current, false)
+    return { ...pulled(note, current), sending: undefined }
   }
   if (code === "path_taken") return { ...note, trouble: { kind: "title", message }, sending: undefined }
   if (status === 404 || code === "in_trash") {

@@ -4,7 +4,7 @@ import { createParser } from "eventsource-parser"
 import { newId } from "../core/ids.ts"
 import type { Fields, Remote } from "../core/note.ts"
 import { Problem, Refused } from "../core/problem.ts"
-import type { Change, Page, Vault } from "../local/sync.ts"
+import type { Change, Page, Position, Vault } from "../local/sync.ts"
 import { ask, askJson, expectOk, send } from "./connection.ts"
 import { mayTranscribeAtScribe } from "./session.ts"
 
@@ -46,7 +46,22 @@ export const vault: Vault = {
   remove: async (id, ifUpdatedAt) => {
     await ask(`${at(id)}?if_updated_at=${encodeURIComponent(ifUpdatedAt)}`, { method: "DELETE" })
   },
-  changes: (since) => askJson<Page>(`api/changes?since=${since}&limit=500&include_content=true`),
+  changes: (since) => askJson<Page>(`api/changes?${query(since)}&limit=500`),
+  knows: async (id, updatedAt) => {
+    const had = (version: { updatedAt: string }) => version.updatedAt === updatedAt
+    if ((await versions.list(id).catch(none)).some(had)) return true
+    return [await askJson<Trashed>(`api/trash/${encodeURIComponent(id)}`).catch(none)].flat().some(had)
+  },
+}
+
+/** Nothing, where the vault says that it has no such note. */
+function none(error: unknown): [] {
+  if (error instanceof Refused && error.status === 404 && !error.passes) return []
+  throw error
+}
+
+function query({ number, epoch }: Position): string {
+  return `since=${number}&include_content=true${epoch === undefined ? "" : `&epoch=${encodeURIComponent(epoch)}`}`
 }
 
 function wire(fields: Partial<Fields>): Record<string, unknown> {
@@ -58,12 +73,12 @@ function wire(fields: Partial<Fields>): Record<string, unknown> {
  * the stream cannot be opened.
  */
 export async function follow(
-  since: number,
-  on: { change: (change: Change) => Promise<void>; open: () => void; reset: () => Promise<void> },
+  since: Position,
+  on: { change: (change: Change & Position) => Promise<void>; open: () => void; reset: () => Promise<void> },
   signal: AbortSignal,
 ): Promise<void> {
   const quiet = new AbortController()
-  const path = `api/events?since=${since}&include_content=true`
+  const path = `api/events?${query(since)}`
   const response = await ask(path, { signal: AbortSignal.any([signal, quiet.signal]) })
   let timer = setTimeout(() => quiet.abort(), SILENCE)
   let over = false
@@ -100,7 +115,7 @@ export const trash = {
 }
 
 export const versions = {
-  list: (id: string) => askJson<OldVersion[]>(`${at(id)}/versions?limit=100`),
+  list: (id: string) => askJson<OldVersion[]>(`${at(id)}/versions?limit=200`),
   read: (id: string, version: number) => askJson<{ content: string }>(`${at(id)}/versions/${version}`),
 }
 

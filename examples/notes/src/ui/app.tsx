@@ -38,8 +38,15 @@ export function App() {
           What you typed is not stored yet. {notStored.value}
         </p>
       )}
+      {open?.engine.replaced.value && (
+        <p class="hint" role="status">
+          Your vault has older data than this device; it was probably restored from a backup. Nothing was deleted here:
+          notes that are newer on this device are sent to it again.{" "}
+          <Button onClick={() => (open.engine.replaced.value = false)}>Close</Button>
+        </p>
+      )}
       {updateReady.value && (
-        <p class="hint">
+        <p class="hint" role="status">
           A new version of Notes is ready.{" "}
           <Button
             onClick={async () => {

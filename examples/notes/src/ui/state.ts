@@ -11,6 +11,7 @@ import { openJournal, recover } from "../local/journal.ts"
 import { Library } from "../local/library.ts"
 import { load as loadSession, PLACE } from "../remote/session.ts"
 import { trash } from "../remote/vault.ts"
+import { updateReady } from "./update.ts"
 
 export interface Desk {
   db: Database
@@ -82,7 +83,11 @@ export function go(to: Route): void {
 export async function openDesk(): Promise<void> {
   const session = loadSession()
   if (!session) return
-  const db = await openDatabase(session.vault)
+  const db = await openDatabase(session.vault, () => {
+    // This tab's app is too old for the database now. Another tab sends what is unsent.
+    desk.value?.engine.stop()
+    updateReady.value = () => location.reload()
+  })
   const library = new Library(db)
   const files = new Files(db)
   const engine = new Engine(library, files)
