@@ -149,6 +149,10 @@ class NotesCase(SynchronousTestCase):
     def device(self, key: str = "", **options: Any) -> Device:
         """A device that is connected with a key of the vault."""
         context, page = self.stack.enter_context(window(self.browser, complaints=False, **options))
+        return self.with_key(context, page, key, worker=options.get("service_workers") != "block")
+
+    def with_key(self, context: BrowserContext, page: Page, key: str = "", *, worker: bool = True) -> Device:
+        """Open Notes in this browser with a key, until its service worker is there."""
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda line: faults.append(line.text) if _is_violation(line.text) else None)
@@ -159,7 +163,8 @@ class NotesCase(SynchronousTestCase):
         page.get_by_role("button", name="Use this key").click()
         expect(page.get_by_role("button", name="New note")).to_be_visible()
         expect(page.get_by_text("Opening your notes")).to_have_count(0)
-        page.evaluate(CONTROLLED)
+        if worker:
+            page.evaluate(CONTROLLED)
         return Device(context, page)
 
     def connected(self) -> Device:
