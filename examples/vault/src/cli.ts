@@ -16,6 +16,7 @@ const USAGE = `parachute-vault ${version}
 
   parachute-vault serve                 run the vault (PORT, PARACHUTE_HOME, PARACHUTE_HUB_ORIGIN)
   parachute-vault create NAME [--json]  make another vault and print its key
+  parachute-vault remove NAME --yes     delete a vault with everything in it
   parachute-vault list                  print the names of all vaults
   parachute-vault export NAME FILE [--format markdown|obsidian|json|ndjson]
                                         write all notes and files of a vault
@@ -38,6 +39,7 @@ async function main(argv: string[]): Promise<number | undefined> {
       help: { type: "boolean", short: "h" },
       format: { type: "string" },
       conflict: { type: "string" },
+      yes: { type: "boolean" },
       "as-of": { type: "string" },
     },
     allowPositionals: true,
@@ -53,6 +55,7 @@ async function main(argv: string[]): Promise<number | undefined> {
         .join(""),
     )
   if (command === "create" && name && more.length === 0) return create(name, values.json ?? false)
+  if (command === "remove" && name && more.length === 0) return remove(name, values.yes ?? false)
   if (command === "export" && name && more.length === 1) return transfer(command, name, more[0]!, values.format)
   if (command === "import" && name && more.length === 1) return transfer(command, name, more[0]!, values.conflict)
   if (command === "tidy" && !name) return tidyAt(values["as-of"])
@@ -69,6 +72,14 @@ function create(name: string, json: boolean): number {
     console.error(`The vault was made, but services.json was left alone: ${(error as Error).message}`)
   }
   return say(json ? `${JSON.stringify(created)}\n` : `Made the vault "${name}". Its key: ${created.token}\n`)
+}
+
+function remove(name: string, sure: boolean): number {
+  if (!sure) throw new Misuse(`This deletes all notes and files in "${name}" for good. Add --yes to do it.`)
+  const vaults = new Vaults(home)
+  if (!vaults.remove(name)) throw new Misuse(`There is no vault "${name}".`)
+  registerVaults(home, vaults)
+  return say(`Deleted the vault "${name}".\n`)
 }
 
 function tidyAt(time: string | undefined): number {

@@ -120,7 +120,7 @@ export class Routes {
       if (request.method !== "POST") throw notAllowed(["POST"])
       // Loaded at the first request: the vault starts sooner.
       const { answerMcp } = await import("./mcp/http.ts")
-      const recheck = () => this.#grants(request, name, store, false)
+      const recheck = () => this.#recheck(request, name)
       const streams = this.#streamsOf(name)
       return answerMcp({ request, store, grants, streams, recheck, metadata: metadataUrl(request, name) })
     }
@@ -133,7 +133,7 @@ export class Routes {
         store,
         vault: name,
         streams: this.#streamsOf(name),
-        recheck: () => this.#grants(request, name, store, false),
+        recheck: () => this.#recheck(request, name),
       }
       return (await answerApi(asked, rest.slice(1))) ?? Promise.reject(notFound())
     }
@@ -152,6 +152,11 @@ export class Routes {
     const store = this.#around.vaults.get(name)
     if (!store) throw new Refused(404, { error: "Vault not found", vault: name })
     return store
+  }
+
+  /** Throws when the vault is gone, or the caller's token is no longer good. */
+  async #recheck(request: Request, name: string): Promise<Grants> {
+    return this.#grants(request, name, this.#store(name), false)
   }
 
   async #grants(request: Request, name: string, store: Store, isMcp: boolean): Promise<Grants> {

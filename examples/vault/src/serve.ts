@@ -80,6 +80,7 @@ function makeFirstVault(vaults: Vaults): void {
 
 /** Removes what is past its time in every vault. A vault that cannot be tidied does not stop the others. */
 export function tidy(vaults: Vaults): void {
+  vaults.sweep()
   for (const { name } of vaults.list()) {
     try {
       const removed = vaults.get(name)!.tidy()

@@ -42,11 +42,15 @@ export class Vaults {
     return JSON.parse(readFileSync(this.#paths(name).vault_config, "utf8")).createdAt
   }
 
-  /** The store of a vault, also of one that another process made meanwhile. */
+  /** The store of a vault, also of one that another process made meanwhile; undefined once one removed it. */
   get(name: string): Store | undefined {
+    if (!NAME.test(name) || !existsSync(this.#paths(name).vault_config)) {
+      // Streams may still read from it; the file is closed with the last of them.
+      this.#open.delete(name)
+      return undefined
+    }
     const open = this.#open.get(name)
     if (open) return open
-    if (!NAME.test(name) || !existsSync(this.#paths(name).vault_config)) return undefined
     const store = new Store(this.#paths(name).vault_db, this.#clock)
     this.#open.set(name, store)
     return store
@@ -76,9 +80,30 @@ export class Vaults {
     }
   }
 
+  /** Deletes a vault with everything in it. False when there is none. */
+  remove(name: string): boolean {
+    if (!NAME.test(name)) return false
+    const folder = this.#paths(name).vault_dir
+    if (!existsSync(folder)) return false
+    // Renamed first: half a vault must not look like a whole one.
+    renameSync(folder, join(this.#folder, `.gone-${name}-${process.pid}`))
+    syncFolder(this.#folder)
+    this.#open.delete(name)
+    this.sweep()
+    return true
+  }
+
+  /** Deletes what a removal left that was cut short. */
+  sweep(): void {
+    if (!existsSync(this.#folder)) return
+    for (const entry of readdirSync(this.#folder)) {
+      if (entry.startsWith(".gone-")) rmSync(join(this.#folder, entry), { recursive: true, force: true })
+    }
+  }
+
   /** Throws when an open vault can no longer be used. */
   check(): void {
-    for (const store of this.#open.values()) store.core.check()
+    for (const name of [...this.#open.keys()]) this.get(name)?.core.check()
   }
 
   close(): void {

@@ -75,7 +75,17 @@ export class Sync {
   /** Sends every note that can be sent, the one that was changed first at first. Rejects when waiting may help. */
   async push(): Promise<void> {
     const notes = (await this.#store.unsent()).filter(sendable)
-    for (const { id } of notes.sort((a, b) => a.editedAt - b.editedAt)) await this.pushOne(id)
+    let full: Refused | undefined
+    for (const { id } of notes.sort((a, b) => a.editedAt - b.editedAt)) {
+      try {
+        await this.pushOne(id)
+      } catch (error) {
+        // Where nothing fits any more, deleting other notes still works, and makes room.
+        if (!(error instanceof Refused) || error.status !== 507) throw error
+        full = error
+      }
+    }
+    if (full) throw full
   }
 
   /** Sends one note, as it is now. A refusal that does not pass becomes the note's trouble. */

@@ -5,7 +5,7 @@ import { existing, notAllowed, notFound } from "./errors.ts"
 import { paging, queryFields } from "./input.ts"
 
 export function trash({ url, method, store }: Asked): Response {
-  if (method === "DELETE") return Response.json({ purged: store.trash.empty() })
+  if (method === "DELETE") return Response.json({ purged: store.emptyTrash() })
   const { limit, offset } = paging(queryFields(url.searchParams))
   return Response.json(store.trash.list(limit, offset, url.searchParams.get("search") ?? ""))
 }

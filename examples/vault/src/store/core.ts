@@ -104,6 +104,11 @@ export class Core {
     return this.#listeners.size
   }
 
+  /** Brings the file up to date: only then do others see how much of it is free. */
+  checkpoint(): void {
+    this.database.run("PRAGMA wal_checkpoint(TRUNCATE)")
+  }
+
   /** Notices what other processes wrote, such as an import on the command line. */
   poll(): void {
     const { data_version: version } = this.get<{ data_version: number }>("PRAGMA data_version")!

@@ -80,6 +80,14 @@ export class Store {
     })
   }
 
+  /** Deletes what is in the trash for good, and the files that nothing needs any more. The number of notes. */
+  emptyTrash(): number {
+    const purged = this.trash.empty()
+    this.attachments.sweep()
+    this.core.checkpoint()
+    return purged
+  }
+
   /** Removes what is past its time: hourly, and again and again without harm. */
   tidy(): { notes: number; versions: number; uploads: number; files: number } {
     const notes = this.trash.prune()
@@ -88,6 +96,7 @@ export class Store {
     const files = this.attachments.sweep()
     this.changes.prune()
     this.core.write(() => this.core.run("DELETE FROM creates WHERE at < ?", this.core.ago(CHANGE_DAYS)))
+    if (notes + versions + uploads + files > 0) this.core.checkpoint()
     return { notes, versions, uploads, files }
   }
 }
