@@ -118,6 +118,10 @@ class Exchange:
         self._status = self._status or CLIENT_GONE
         self._end()
 
+    def refuse(self, answer: ErrorResponse) -> None:
+        """Answer in the module's place. Only before `start`."""
+        self._answer(answer)
+
     def begun(self) -> bool:
         return self._head_sent
 

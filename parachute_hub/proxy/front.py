@@ -28,10 +28,12 @@ from parachute_hub.proxy.module_cookies import CookieLedger
 from parachute_hub.proxy.plan import ModuleRequest, Plan, Planner
 from parachute_hub.proxy.pool import Pool
 from parachute_hub.proxy.routes import ErrorResponse, Mount, Table, ToSite
-from parachute_hub.proxy.shares import Share, Shares
+from parachute_hub.proxy.shares import Shares
 from parachute_hub.proxy.site_channel import SiteChannel
 from parachute_hub.proxy.stalls import Stalls
 from parachute_hub.proxy.upstream import Buffered
+from parachute_hub.proxy.vault_writes import Effect, NoQuotas, VaultRoom, effect, vault_of
+from parachute_hub.proxy.vetted import VettedExchange
 from parachute_hub.system.timers import FailureLog, every
 
 _TICK = 1.0
@@ -51,13 +53,14 @@ class NoModules:
 
 @frozen(kw_only=True)
 class Backend:
-    """The front's collaborators: routing, access, and module state. `began` is called at the start of each request."""
+    """The front's collaborators: routing, access, module state, room in vaults. `began` is called for each request."""
 
     table: Callable[[], Table]
     modules: ModuleStates
     tokens: TokenChecker = NoTokenChecker()
     has_session: HasSession = field(default=lambda cookie, secure: False)
     visitors: Visitors = NoVisitors()
+    room: VaultRoom = NoQuotas()
     began: Callable[[], object] = field(default=lambda: None)
 
 
@@ -205,6 +208,10 @@ class Front(Factory):
             refusal = backend.tokens.refusal(mount, passage.path, token)
             if refusal is not None:
                 return refusal
+        what = effect(passage)
+        no_room = None if what == "none" else self._no_room(passage, what)
+        if no_room is not None and what == "grows":
+            return no_room
         view = backend.modules.view(mount.short)
         asleep = view is None or view.open_port != mount.port
         if view is None or (asleep and not view.wakes):
@@ -215,16 +222,28 @@ class Front(Factory):
             return access_rules.TOO_MANY_WEBSOCKETS if request.upgrade else pages.busy(mount.short)
         wait: Wait | None = None
         if asleep:
-            place = self._waking.take(passage.caller.address)
-            if place is None:
-                share.release()
-                return pages.unavailable(mount.short, view, self.seconds())
-            wait = partial(self._wake, mount, place)
-        return Exchange(connection, passage, pool, share, self, self._cookies, wait)
+            # Its place among those that wait is taken once it waits: some are answered before.
+            wait = partial(self._wake, mount, passage.caller.address)
+        exchange = Exchange(connection, passage, pool, share, self, self._cookies, wait)
+        return exchange if no_room is None else VettedExchange(exchange, no_room)
 
-    async def _wake(self, mount: Mount, place: Share) -> ErrorResponse | None:
+    def _no_room(self, passage: ModuleRequest, what: Effect) -> ErrorResponse | None:
+        """Why a vault cannot take what a request adds. Whoever shows no credential is refused by the vault."""
+        room, vault = self.backend.room, vault_of(passage)
+        adding = 0 if what == "may shrink" else passage.request.length or 0
+        if what != "may shrink" and access_rules.has_credential(passage.request):
+            refusal = room.refusal(vault, adding)
+            if refusal is not None:
+                return refusal
+        room.changes(vault, adding)
+        return None
+
+    async def _wake(self, mount: Mount, address: str) -> ErrorResponse | None:
         """Wait until the module answers. Returns what to tell the client if it does not."""
         modules = self.backend.modules
+        place = self._waking.take(address)
+        if place is None:
+            return pages.unavailable(mount.short, modules.view(mount.short), self.seconds())
         try:
             has_room = await modules.wake(mount.short)
         finally:

@@ -165,7 +165,9 @@ def _phrase(status: int) -> str:
 def _content(answer: ErrorResponse, *, html: bool) -> tuple[str, bytes]:
     if html:
         return "text/html; charset=utf-8", _html(answer).encode()
-    body = {"error": answer.error, "error_description": answer.text, **answer.detail}
+    # A 200 is an answer in the module's place, in a form of its own.
+    own = {} if answer.status == 200 else {"error": answer.error, "error_description": answer.text}
+    body = {**own, **answer.detail}
     return "application/json", json.dumps(body).encode()
 
 

@@ -18,6 +18,7 @@ from parachute_hub.proxy.front import Backend, Front
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.model import HasSession, ModuleView, NoTokenChecker, TokenChecker
 from parachute_hub.proxy.routes import Mount, Table
+from parachute_hub.proxy.vault_writes import NoQuotas, VaultRoom
 from tests.support.processes import FakeConnector
 
 HOST = "hub.test"
@@ -219,6 +220,7 @@ class Rig:
         tokens: TokenChecker | None = None,
         has_session: HasSession = lambda cookie, secure: False,
         visitors: Visitors | None = None,
+        room: VaultRoom | None = None,
         access_log: Any = None,
     ) -> None:
         self.clock = Clock()
@@ -233,6 +235,7 @@ class Rig:
                 tokens=tokens or NoTokenChecker(),
                 has_session=has_session,
                 visitors=visitors or NoVisitors(),
+                room=room or NoQuotas(),
             ),
             clock=self.clock,
             connector=self.modules,  # type: ignore[arg-type]
