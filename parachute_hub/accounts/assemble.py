@@ -13,8 +13,13 @@ from parachute_hub.accounts.people.account_pages import AccountPages, Links
 from parachute_hub.accounts.people.download_pages import DownloadPages, Exports
 from parachute_hub.accounts.people.invitations import Invitations, Vaults
 from parachute_hub.accounts.people.invite_pages import InvitePages
+from parachute_hub.accounts.people.quotas import Quotas
 from parachute_hub.accounts.people.self_service import SelfService
+from parachute_hub.accounts.people.share_pages import HERE as SHARING
+from parachute_hub.accounts.people.share_pages import SharePages
+from parachute_hub.accounts.people.sharing import Sharing
 from parachute_hub.accounts.people.users import People
+from parachute_hub.accounts.people.vault_deletions import VaultDeletions
 from parachute_hub.accounts.sessions.browser import Browser
 from parachute_hub.accounts.sessions.password_proof import PasswordProof
 from parachute_hub.accounts.sessions.policy import DEVICE, IDLE
@@ -46,6 +51,7 @@ from parachute_hub.store.settings import StoredSettings
 from parachute_hub.store.throttles import Throttles
 from parachute_hub.store.trail import Trail
 from parachute_hub.store.users import Users
+from parachute_hub.store.vaults import VaultDeletionRows, VaultQuotas
 from parachute_hub.store.writer import Write
 
 
@@ -62,6 +68,8 @@ class Accounts:
     account: SelfService
     people: People
     invitations: Invitations
+    deletions: VaultDeletions
+    quotas: Quotas
     setup: Setup
     origin: HubOrigin
     audit: Audit
@@ -170,11 +178,24 @@ def build(
         clock=clock,
         random=random,
     )
+    quotas = VaultQuotas(database)
+    deletion_rows = VaultDeletionRows(database)
+    deletions = VaultDeletions(
+        rows=deletion_rows,
+        quotas=quotas,
+        users=users,
+        shelf=vaults,
+        audit=audit,
+        watch=watch,
+        write=write,
+        clock=clock,
+    )
     people = People(
         users=users,
         sessions=sessions,
         hasher=hasher,
         second_factor=second_factor,
+        deletions=deletion_rows,
         audit=audit,
         watch=watch,
         write=write,
@@ -254,6 +275,14 @@ def build(
                 DownloadPages(sessions=recogniser, vaults=vaults, exports=exports, done=trail.done).app.resource(),
             ),
             MountedArea(
+                (SHARING,),
+                SharePages(
+                    sharing=Sharing(users=users, presence=step_up, watch=watch, audit=audit, write=write, clock=clock),
+                    browser=browser,
+                    sessions=recogniser,
+                ).app.resource(),
+            ),
+            MountedArea(
                 ("/account/setup",),
                 InvitePages(invitations=invitations, sign_in=sign_in, browser=browser).app.resource(),
             ),
@@ -273,6 +302,8 @@ def build(
         account=account,
         people=people,
         invitations=invitations,
+        deletions=deletions,
+        quotas=Quotas(rows=quotas, users=users, audit=audit, write=write, clock=clock),
         setup=setup,
         origin=origin,
         audit=audit,

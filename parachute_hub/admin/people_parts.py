@@ -18,6 +18,7 @@ def people_parts(
     address = accounts.caller.client_address
     users = UsersApi(
         people=accounts.people,
+        quotas=accounts.quotas,
         who=who,
         step_up=accounts.step_up,
         address=address,

@@ -7,6 +7,7 @@ from klein import Klein
 from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.forms import query
+from parachute_hub.accounts.people.quotas import Quotas
 from parachute_hub.accounts.people.users import Actor, People
 from parachute_hub.accounts.validation import vault_roles
 from parachute_hub.site.answers import as_json
@@ -24,7 +25,7 @@ REVOCATION_LAG_SECONDS = 60
 class UsersApi:
     """Every change to another user's account needs a step-up proof.
 
-    The operations are `user.create`, and `user.<delete|role|vaults|reset-password|second-factor>:<id>`.
+    The operations are `user.create`, and `user.<delete|role|vaults|quota|reset-password|second-factor>:<id>`.
     """
 
     app: Klein = area()
@@ -33,12 +34,14 @@ class UsersApi:
         self,
         *,
         people: People,
+        quotas: Quotas,
         who: Authenticator,
         step_up: StepUp,
         address: Callable[[IRequest], str],
         vault_names: Callable[[], Sequence[str]],
     ) -> None:
         self._people = people
+        self._quotas = quotas
         self._who = who
         self._step_up = step_up
         self._address = address
@@ -72,19 +75,36 @@ class UsersApi:
 
     @app.route("/api/users/<user_id>", methods=["DELETE"])
     async def delete(self, request: IRequest, user_id: str) -> bytes:
-        """Delete a user and everything issued to them. `?heir=` is who gets their own vaults."""
+        """Delete a user and everything issued to them.
+
+        `?heir=` is who gets their own vaults; with `?vaults=delete` they are deleted after 30 days.
+        """
         actor = self._confirmed(request, f"user.delete:{user_id}")
-        await self._people.delete(actor, user_id, heir=query(request, "heir") or None)
+        delete = query(request, "vaults") == "delete"
+        await self._people.delete(actor, user_id, heir=query(request, "heir") or None, delete_vaults=delete)
         return as_json(request, {"ok": True, "revocation_lag_seconds": REVOCATION_LAG_SECONDS})
 
     @app.route("/api/users/<user_id>/vaults", methods=["PATCH"])
     async def set_vaults(self, request: IRequest, user_id: str) -> bytes:
-        """`{assigned_vaults: {name: role} | [name]}`; names that stay in a list keep their role."""
+        """`{assigned_vaults: {name: role} | [name], own_vaults?: [name]}`; names that stay in a list keep their role.
+
+        `own_vaults` are those of them that the user may share; without it they stay.
+        """
         actor = self._confirmed(request, f"user.vaults:{user_id}")
         kept = self._people.get(user_id).vaults
         body = read_json(request)
         vaults = self._vaults(body.get("assigned_vaults", body.get("vaults")), kept)
-        return as_json(request, {"user": self._shown(await self._people.set_vaults(actor, user_id, vaults))})
+        own = body.get("own_vaults")
+        if own is not None and not (isinstance(own, list) and all(vaults.get(name) == "write" for name in own)):
+            raise Refused(400, "invalid_request", "own_vaults is a list of vaults that the person may write to.")
+        return as_json(request, {"user": self._shown(await self._people.set_vaults(actor, user_id, vaults, own))})
+
+    @app.route("/api/users/<user_id>/quota", methods=["PUT"])
+    async def set_quota(self, request: IRequest, user_id: str) -> bytes:
+        """`{bytes}` that the user's own vaults may take together; 0 for no limit."""
+        actor = self._confirmed(request, f"user.quota:{user_id}")
+        user = await self._quotas.set_person(actor.name, user_id, read_json(request).get("bytes"))
+        return as_json(request, {"user": self._shown(user)})
 
     @app.route("/api/users/<user_id>/role", methods=["PATCH"])
     async def set_role(self, request: IRequest, user_id: str) -> bytes:
@@ -134,6 +154,8 @@ class UsersApi:
             "email": user.email,
             "assigned_vaults": [*user.vaults],
             "vaults": dict(user.vaults),
+            "own_vaults": [*user.own],
+            "quota": user.quota,
             "created_at": to_the_second(user.created_at),
         }
 

@@ -1,6 +1,6 @@
-"""Runs `parachute-vault create NAME --json`, the vault module's command to create a vault."""
+"""Runs the vault module's commands: `parachute-vault create NAME --json` and `parachute-vault remove NAME --yes`."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from attrs import define, field
@@ -29,7 +29,7 @@ async def _nothing() -> None:
 
 @define
 class VaultCommand:
-    """Creates vaults, one at a time, because the command and the daemon share services.json.
+    """Creates and deletes vaults, one at a time, because the command and the daemon share services.json.
 
     It is confined like the daemon. `wrote` is called when it has ended and may have written its row.
     """
@@ -42,20 +42,27 @@ class VaultCommand:
 
     async def create(self, name: str) -> Mapping[str, Any]:
         """The command's JSON output. Raises Refused 409, 400 or 502."""
+        return _answer(await self._run("create", name, "--json"))
+
+    async def remove(self, name: str) -> None:
+        """Delete a vault with everything in it. Raises Refused 409, 400 or 502."""
+        await self._run("remove", name, "--yes")
+
+    async def _run(self, *words: str) -> bytes:
         await self._turn.acquire()
         try:
-            return await self._create(name)
+            return await self._output(words)
         finally:
             self._turn.release()
 
-    async def _create(self, name: str) -> Mapping[str, Any]:
+    async def _output(self, words: Sequence[str]) -> bytes:
         try:
             spawn = await self.launcher.launch("vault")
         except Exception as error:
-            raise Refused(409, "no_vault_module", f"No vault can be made without the vault module. {error}") from None
+            raise Refused(409, "no_vault_module", f"This needs the vault module. {error}") from None
         entry = spawn.argv.index("run") + 2
         try:
-            run = begin(self.reactor, self.confiner, spawn, (*spawn.argv[:entry], "create", name, "--json"), SECONDS)
+            run = begin(self.reactor, self.confiner, spawn, (*spawn.argv[:entry], *words), SECONDS)
         except NotConfined as error:
             raise Refused(502, "vault_command_failed", f"The vault module could not be separated: {error}.") from None
         try:
@@ -69,7 +76,7 @@ class VaultCommand:
         if code != 0:
             sentence = _last_line(run.errors) or f"The vault module ended with code {code}."
             raise Refused(400 if code == 2 else 502, "vault_command_failed", sentence)
-        return _answer(run.output)
+        return run.output
 
 
 def _answer(output: bytes) -> Mapping[str, Any]:

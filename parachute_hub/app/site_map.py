@@ -53,10 +53,11 @@ if TYPE_CHECKING:
 
 @frozen
 class HubVaults:
-    """The vaults of this hub, and the command that makes them."""
+    """The vaults of this hub, and the command that makes and deletes them. Each has a folder in `folder`."""
 
     installed: InstalledModules
     maker: VaultCommand
+    folder: Path
 
     def names(self) -> tuple[str, ...]:
         """The names of all vaults."""
@@ -66,16 +67,25 @@ class HubVaults:
         """Create a vault. Raises Refused."""
         return await self.maker.create(name)
 
+    async def remove(self, name: str) -> None:
+        """Delete a vault with everything in it. Raises Refused."""
+        await self.maker.remove(name)
+
+    def exists(self, name: str) -> bool:
+        """Whether it is registered, or has left a folder."""
+        self.installed.forget()
+        return name in self.installed.vaults() or (self.folder / name).exists()
+
 
 def vaults_of(core: ProcessContext, engine: ModuleRuntime) -> HubVaults:
-    """Lists and makes vaults."""
+    """Lists, makes and deletes vaults."""
     maker = VaultCommand(
         engine.launcher,
         core.reactor,
         engine.confiner,
         wrote=lambda: engine.modules.files.fence.views.collect("vault"),
     )
-    return HubVaults(engine.installed_modules, maker)
+    return HubVaults(engine.installed_modules, maker, core.settings.home / "vault" / "data")
 
 
 def public_parts(
@@ -190,6 +200,9 @@ def admin_parts(
         maker=vaults,
         sizes=lambda names: in_thread(_vault_sizes, core.settings.home, tuple(names)),
         done=done,
+        owners=lambda: {vault: user.called for user in accounts.people.all() for vault in user.own},
+        deletions=accounts.deletions,
+        quotas=accounts.quotas,
     )
     records = files.directory.records
     core.hub_log.room = records.log_bytes

@@ -15,7 +15,9 @@ VaultRole = Literal["read", "write"]
 class User:
     """One user. `vaults` maps vault names to roles; an admin can use every vault without being listed.
 
-    `display_name` is what the person calls themselves; empty if that is the username.
+    `display_name` is what the person calls themselves; empty if that is the username. `own` are the vaults that the
+    person may share, `borrowed` those that are somebody else's own. `quota` is how many bytes the `own` ones may take
+    together, 0 for no limit.
     """
 
     id: str
@@ -28,6 +30,9 @@ class User:
     password_changed_at: float
     vaults: Mapping[str, VaultRole] = field(factory=dict)
     display_name: str = ""
+    own: tuple[str, ...] = ()
+    borrowed: tuple[str, ...] = ()
+    quota: int = 0
 
     @property
     def called(self) -> str:
@@ -37,6 +42,23 @@ class User:
     @property
     def is_admin(self) -> bool:
         return self.role == "admin"
+
+
+@frozen(kw_only=True)
+class VaultDeletion:
+    """A vault that will be deleted. `whose` is the name of the person who had it, if any.
+
+    `warned_at`: since when owners are told that it comes soon. `failed_at` and `failure` are of the last failed try.
+    """
+
+    vault: str
+    whose: str
+    asked_by: str
+    asked_at: float
+    due_at: float
+    warned_at: float | None = None
+    failed_at: float | None = None
+    failure: str = ""
 
 
 @frozen(kw_only=True)

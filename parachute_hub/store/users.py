@@ -1,5 +1,6 @@
 """Users and their vault roles."""
 
+import json
 from collections.abc import Iterable, Mapping
 from sqlite3 import IntegrityError, Row
 
@@ -59,7 +60,7 @@ class Users:
                 )
             except IntegrityError:
                 raise UsernameTaken(user.username) from None
-            self._put_vaults(user.id, user.vaults)
+            self._put_vaults(user.id, user.vaults, user.own)
 
     def add_first(self, user: User) -> bool:
         """Add the first user; False if one already exists. Of two concurrent calls only one succeeds."""
@@ -94,11 +95,27 @@ class Users:
                 self.need_another_admin(user_id)
             connection.execute("UPDATE users SET role = ? WHERE id = ?", (role, user_id))
 
-    def set_vaults(self, user_id: str, vaults: Mapping[str, VaultRole]) -> None:
-        """Replace a user's vault roles."""
+    def set_vaults(self, user_id: str, vaults: Mapping[str, VaultRole], own: Iterable[str] | None = None) -> None:
+        """Replace a user's vault roles. `own` are theirs from now on, and nobody else's; None keeps what is.
+
+        Only a vault that they may write to is theirs.
+        """
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM user_vaults WHERE user_id = ?", (user_id,))
-            self._put_vaults(user_id, vaults)
+            connection.execute(
+                "DELETE FROM user_vaults WHERE user_id = ? AND vault NOT IN (SELECT value FROM json_each(?))",
+                (user_id, json.dumps([*vaults])),
+            )
+            theirs = self._own(user_id) if own is None else [*own]
+            connection.execute(
+                "UPDATE user_vaults SET own = 0 WHERE vault IN (SELECT value FROM json_each(?)) AND user_id != ?",
+                (json.dumps(theirs), user_id),
+            )
+            self._put_vaults(user_id, vaults, theirs)
+
+    def set_quota(self, user_id: str, size: int) -> None:
+        """How many bytes the user's own vaults may take together; 0 for no limit."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE users SET quota = ? WHERE id = ?", (size, user_id))
 
     def delete(self, user_id: str) -> None:
         """Delete a user and all dependent rows. Raises LastAdmin."""
@@ -112,20 +129,29 @@ class Users:
         if others is None:
             raise LastAdmin(leaving)
 
-    def _put_vaults(self, user_id: str, vaults: Mapping[str, VaultRole]) -> None:
+    def _put_vaults(self, user_id: str, vaults: Mapping[str, VaultRole], own: Iterable[str]) -> None:
+        theirs = set(own)
         with self._database.transaction() as connection:
             connection.executemany(
-                "INSERT INTO user_vaults (user_id, vault, role) VALUES (?, ?, ?)",
-                [(user_id, vault, role) for vault, role in vaults.items()],
+                "INSERT INTO user_vaults (user_id, vault, role, own) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (user_id, vault) DO UPDATE SET role = excluded.role, own = excluded.own",
+                [(user_id, vault, role, int(vault in theirs and role == "write")) for vault, role in vaults.items()],
             )
+
+    def _own(self, user_id: str) -> list[str]:
+        rows = self._database.read("SELECT vault FROM user_vaults WHERE user_id = ? AND own = 1", (user_id,))
+        return [row["vault"] for row in rows]
 
     def _one(self, sql: str, key: str) -> User | None:
         row = self._database.first(sql, (key,))
         return None if row is None else self._user(row)
 
     def _user(self, row: Row) -> User:
-        vaults: Iterable[Row] = self._database.read(
-            "SELECT vault, role FROM user_vaults WHERE user_id = ? ORDER BY vault", (row["id"],)
+        vaults = self._database.read(
+            "SELECT vault, role, own, EXISTS (SELECT 1 FROM user_vaults AS others WHERE others.vault = mine.vault"
+            " AND others.own = 1 AND others.user_id != mine.user_id) AS borrowed"
+            " FROM user_vaults AS mine WHERE user_id = ? ORDER BY vault",
+            (row["id"],),
         )
         return User(
             id=row["id"],
@@ -138,4 +164,7 @@ class Users:
             password_changed_at=row["password_changed_at"],
             vaults={found["vault"]: found["role"] for found in vaults},
             display_name=row["display_name"],
+            own=tuple(found["vault"] for found in vaults if found["own"]),
+            borrowed=tuple(found["vault"] for found in vaults if found["borrowed"]),
+            quota=row["quota"],
         )

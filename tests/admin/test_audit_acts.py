@@ -37,6 +37,7 @@ SERVICE = (
     "owner-reset",
     "move-undone",
     "app-key-reused",
+    "vault-deleted",
 )
 ATOMIC = ("tests/admin/test_audit_atomic.py",)
 # Tests that do something and hear of it. `tests.admin.test_audit_events` drives operations, states and problems.
@@ -45,6 +46,7 @@ TRIED_IN = (
     "tests/admin/test_logs_api.py",
     "tests/admin/test_modules_api.py",
     "tests/admin/test_problems_api.py",
+    "tests/admin/test_space_api.py",
     "tests/admin/test_vaults_api.py",
     "tests/backup/test_service.py",
     "tests/live/test_audit.py",

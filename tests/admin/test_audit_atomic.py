@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pyotp
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.accounts.model import SignedIn, Visitor
+from parachute_hub.accounts.people.deletion_policy import DAY
+from parachute_hub.accounts.people.sharing import Sharing
 from parachute_hub.accounts.people.users import Actor
 from parachute_hub.oauth.tokens.minting import ACCOUNT_SCOPES, SPA_SCOPES
 from parachute_hub.store.rows import User
+from parachute_hub.store.users import Users
 from tests.accounts.doors import DoorCase
 from tests.oauth.tokens.test_tokens_api import TokensCase
 from tests.support.at_once import at_once
@@ -65,6 +69,38 @@ class PeopleTests(DoorCase):
                 ("origin-changed", lambda: at_once(self.door.origin.choose("https://hub.example", 1.0))),
             ]
         )
+
+    def test_vaults(self) -> None:
+        self.owner()
+        accounts, deletions = self.accounts, self.accounts.deletions
+        for name in ("grace", "heidi"):
+            person = at_once(accounts.people.person(name, PASSWORD, vaults={name: "write"}))
+            at_once(accounts.write(accounts.people.admit, evolve(person, own=(name,))))
+        sharing = Sharing(
+            users=Users(self.door.database),
+            presence=accounts.step_up,
+            watch=self.door.watch,
+            audit=accounts.audit,
+            write=accounts.write,
+            clock=accounts.clock,
+        )
+        me, heidi = self.entered("grace"), self.user("heidi").id
+        share = lambda: sharing.share(me, VISITOR, "grace", "heidi", "read", PASSWORD)  # noqa: E731
+        self.try_each(
+            [
+                ("vault-shared", lambda: at_once(share())),
+                ("share-ended", lambda: at_once(sharing.end(me, VISITOR, "grace", heidi))),
+                ("quota-changed", lambda: at_once(accounts.quotas.set_vault("ada", "grace", 5))),
+                ("quota-changed", lambda: at_once(accounts.quotas.set_person("ada", heidi, 5))),
+                ("vault-deletion-asked", lambda: at_once(deletions.schedule("ada", "default"))),
+                ("vault-kept", lambda: at_once(deletions.keep("ada", "default"))),
+            ]
+        )
+        at_once(deletions.schedule("ada", "default"))
+        self.door.now += 26 * DAY
+        at_once(deletions.tick())
+        self.door.now += 5 * DAY
+        self.try_each([("vault-deleted", lambda: at_once(deletions.tick()))])
 
     def test_invitations(self) -> None:
         self.owner()

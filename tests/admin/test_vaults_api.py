@@ -22,6 +22,7 @@ from parachute_hub.site.auth import Authenticator, Principal
 from parachute_hub.site.errors import Refused
 from tests.support.acts import HeardActs
 from tests.support.asking import Answer, ask
+from tests.support.front_door import FrontDoor
 from tests.support.operators import owner
 
 
@@ -58,6 +59,9 @@ class VaultsApiTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.shelf = Shelf()
         self.proofs, self.heard = Proofs(), HeardActs()
+        door = FrontDoor()
+        self.addCleanup(door.close)
+        self.accounts = door.accounts
         api = VaultsApi(
             who=Authenticator([owner()]),
             step_up=self.proofs,
@@ -65,12 +69,44 @@ class VaultsApiTests(SynchronousTestCase):
             maker=self.shelf,
             sizes=self.shelf.sizes,
             done=self.heard.done,
+            owners=lambda: {"default": "Grace"},
+            deletions=self.accounts.deletions,
+            quotas=self.accounts.quotas,
         )
         self.resource = api.app.resource()
 
-    def ask(self, method: str, body: object = None, owner: bool = True) -> Answer:
+    def ask(self, method: str, body: object = None, owner: bool = True, path: str = "") -> Answer:
         headers = {"Authorization": "Bearer owner"} if owner else {}
-        return ask(self.resource, "/vaults", method=method, headers=headers, body=json.dumps(body or {}).encode())
+        said = json.dumps(body or {}).encode()
+        return ask(self.resource, f"/vaults{path}", method=method, headers=headers, body=said)
+
+    def test_a_vault_is_deleted_after_a_time_or_kept(self) -> None:
+        """Only with a proof for this vault, and kept without one."""
+        for good_for, name, status in (
+            ("vault.delete:work", "default", 403),
+            ("vault.delete:none", "none", 404),
+            ("vault.delete:work", "work", 200),
+        ):
+            self.proofs.good_for = good_for
+            self.assertEqual(self.ask("PUT", path=f"/{name}/deletion").status, status, name)
+        _, work = self.ask("GET").json()["vaults"]
+        told = work["deletion"]
+        self.assertEqual(sorted(told), ["asked_at", "asked_by", "due_at", "failure", "whose"])
+        self.assertEqual((told["due_at"], told["failure"]), ("2027-02-14T08:00:00Z", None))
+        for status in (200, 404):
+            self.assertEqual(self.ask("DELETE", path="/work/deletion").status, status)
+        self.assertIsNone(self.ask("GET").json()["vaults"][1]["deletion"])
+
+    def test_a_vault_has_a_quota(self) -> None:
+        for name, size, status, kept in (
+            ("work", 1 << 30, 200, 1 << 30),
+            ("work", -1, 400, 1 << 30),
+            ("work", None, 400, 1 << 30),
+            ("none", 5, 404, 1 << 30),
+            ("work", 0, 200, 0),
+        ):
+            self.assertEqual(self.ask("PUT", {"bytes": size}, path=f"/{name}/quota").status, status, (name, size))
+            self.assertEqual(self.ask("GET").json()["vaults"][1]["quota"], kept)
 
     def test_lists_each_vault_with_its_address_and_size(self) -> None:
         """An unknown size is null."""
@@ -83,6 +119,9 @@ class VaultsApiTests(SynchronousTestCase):
                 "mcp_url": "https://h.test/vault/default/mcp",
                 "version": "0.3.8",
                 "bytes": 4096,
+                "owner": "Grace",
+                "quota": 0,
+                "deletion": None,
             },
         )
         self.assertIsNone(second["bytes"])
@@ -273,6 +312,20 @@ class VaultCommandTests(SynchronousTestCase):
         self.reactor.advance(SECONDS)
         self.assertEqual(self.reactor.killed, 1)
         self.assertIn("20 seconds", self.refusal(made).description)
+
+    def test_removes_with_the_modules_own_command(self) -> None:
+        """Which prints what it likes; a release that cannot says so."""
+        for code, refused in ((0, False), (2, True)):
+            command = VaultCommand(launcher=Launches(), reactor=cast(Reactor, self.reactor), confiner=Recorder())
+            removed = Deferred.fromCoroutine(command.remove("garden"))
+            self.assertEqual(
+                self.reactor.spawned[-1][1][4:], ("/bun", "--smol", "run", "/pkg/cli.ts", "remove", "garden", "--yes")
+            )
+            self.end(b"Deleted.", b"" if not code else b"Usage: create NAME", code)
+            if refused:
+                self.assertEqual(self.failureResultOf(removed, Refused).value.description, "Usage: create NAME")
+            else:
+                self.assertIsNone(self.successResultOf(removed))
 
     def test_one_at_a_time(self) -> None:
         """Both would write services.json."""

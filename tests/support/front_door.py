@@ -148,7 +148,7 @@ class FakeInstalls:
 
 @define
 class FakeVaults:
-    """The vaults of a hub; `refusal` is what making one raises."""
+    """The vaults of a hub; `refusal` is what making or removing one raises."""
 
     made: list[str] = field(factory=lambda: ["default", "family"])
     refusal: Refused | None = None
@@ -162,6 +162,17 @@ class FakeVaults:
             raise self.refusal
         self.made.append(name)
         return {"name": name}
+
+    async def remove(self, name: str) -> None:
+        """Raises Refused."""
+        if self.refusal is not None:
+            raise self.refusal
+        if name not in self.made:
+            raise Refused(400, "vault_command_failed", f'There is no vault "{name}".')
+        self.made.remove(name)
+
+    def exists(self, name: str) -> bool:
+        return name in self.made
 
 
 class _Flow:

@@ -36,6 +36,8 @@ def overview(
     """The account overview."""
     user = found.user
     on = standing.second_factor
+    if user.own:
+        links = [*links, ("Sharing", "Who else may use your vaults.", "/account/sharing")]
     more = [
         tags.li(
             tags.div(tags.h2(title), tags.p(text, class_="quiet")),

@@ -31,6 +31,12 @@ class Vaults(Protocol):
     def create(self, name: str) -> Awaitable[Mapping[str, object]]:
         """Create a vault. Raises Refused."""
 
+    def remove(self, name: str) -> Awaitable[None]:
+        """Delete a vault with everything in it. Raises Refused."""
+
+    def exists(self, name: str) -> bool:
+        """Whether anything is left of a vault."""
+
 
 class Invitations:
     """Creates and redeems links. Counting the use and storing the user happen in one transaction."""
@@ -177,7 +183,7 @@ class Invitations:
         if invite.own_vault:
             made = vault_name_for(username, self._vaults.names())
             await self._vaults.create(made)
-            user = evolve(user, vaults={**user.vaults, made: "write"})
+            user = evolve(user, vaults={**user.vaults, made: "write"}, own=(made,))
 
         def admit() -> None:
             if not self._invites.use(invite.id, self._clock()):

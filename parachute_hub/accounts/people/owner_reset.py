@@ -15,6 +15,7 @@ from parachute_hub.store.database import Database
 from parachute_hub.store.factors import Factors
 from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.users import Users
+from parachute_hub.store.vaults import VaultDeletionRows
 
 T = TypeVar("T")
 
@@ -44,6 +45,7 @@ def reset_owner(
             sessions=Sessions(database),
             hasher=Hasher(here),
             second_factor=second_factor,
+            deletions=VaultDeletionRows(database),
             audit=Audit(database),
             watch=watch(database),
             write=database.write,

@@ -1,12 +1,13 @@
 """The users of a hub: the first owner, roles, passwords, deletion."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from attrs import frozen
 
 from parachute_hub.accounts import validation
 from parachute_hub.accounts.model import AccessWatch, Clock, Random
+from parachute_hub.accounts.people.deletion_policy import planned
 from parachute_hub.accounts.signin.passwords import Hasher
 from parachute_hub.accounts.signin.second_factor import SecondFactor
 from parachute_hub.site.errors import Refused, not_found
@@ -14,6 +15,7 @@ from parachute_hub.store.audit import Audit
 from parachute_hub.store.rows import Act, Role, User, VaultRole
 from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.users import LastAdmin, UsernameTaken, Users
+from parachute_hub.store.vaults import VaultDeletionRows
 from parachute_hub.store.writer import Write
 from parachute_hub.system.random_tokens import new_id
 
@@ -42,6 +44,7 @@ class People:
         sessions: Sessions,
         hasher: Hasher,
         second_factor: SecondFactor,
+        deletions: VaultDeletionRows,
         audit: Audit,
         watch: AccessWatch,
         write: Write,
@@ -52,6 +55,7 @@ class People:
         self._sessions = sessions
         self._hasher = hasher
         self._second_factor = second_factor
+        self._deletions = deletions
         self._audit = audit
         self._watch = watch
         self._write = write
@@ -136,13 +140,15 @@ class People:
         await self._put_password(Actor(name="(machine)"), "owner-reset", owner, password, must_change=True)
         return owner
 
-    async def set_vaults(self, actor: Actor, user_id: str, vaults: Mapping[str, VaultRole]) -> User:
-        """Replace a user's vault roles. Vaults that are not listed are removed; listed ones keep their role."""
+    async def set_vaults(
+        self, actor: Actor, user_id: str, vaults: Mapping[str, VaultRole], own: Sequence[str] | None = None
+    ) -> User:
+        """Replace a user's vault roles; vaults that are not listed are removed. `own` are theirs, and nobody else's."""
         user = self.get(user_id)
 
         def change() -> User:
-            self._users.set_vaults(user_id, vaults)
-            self._watch.access_changed(user_id)
+            self._users.set_vaults(user_id, vaults, own)
+            self._changed(user_id, own or ())
             self._note(actor, "vaults-changed", user.username)
             return self.get(user_id)
 
@@ -184,12 +190,15 @@ class People:
         await self._change(remove)
         return user
 
-    async def delete(self, actor: Actor, user_id: str, *, heir: str | None = None) -> None:
+    async def delete(self, actor: Actor, user_id: str, *, heir: str | None = None, delete_vaults: bool = False) -> None:
         """Delete a user; everything issued to them ends. Raises Refused 403 for the last admin.
 
-        `heir` is a user who gets the roles on those of their vaults that no other member can use.
+        `heir` is a user who gets their own vaults, and the roles on those that no other member can use. With
+        `delete_vaults`, those that no other member can use are deleted after 30 days.
         """
         user = self.get(user_id)
+        if heir is not None and delete_vaults:
+            raise Refused(400, "invalid_request", "The vaults can be given to somebody, or deleted, but not both.")
         if heir is not None and (heir == user_id or self.get(heir).is_admin):
             raise Refused(400, "invalid_request", "Give the vaults to another member. Owners can use every vault.")
 
@@ -199,12 +208,17 @@ class People:
             self._watch.access_ended(user_id)
             self._users.delete(user_id)
             self._note(actor, "user-deleted", user.username)
+            used = {name for other in self.all() for name in other.vaults}
             if heir is not None:
-                used = {name for other in self.all() for name in other.vaults}
-                left = {name: role for name, role in user.vaults.items() if name not in used}
-                self._users.set_vaults(heir, {**self.get(heir).vaults, **left})
-                self._watch.access_changed(heir)
-                self._note(actor, "vaults-changed", self.get(heir).username)
+                left = {name: role for name, role in user.vaults.items() if name not in used or name in user.own}
+                taker = self.get(heir)
+                self._users.set_vaults(heir, {**taker.vaults, **left}, (*taker.own, *user.own))
+                self._changed(heir, user.own)
+                self._note(actor, "vaults-changed", taker.username)
+            if delete_vaults:
+                for name in user.vaults.keys() - used:
+                    self._deletions.add(planned(name, actor.name, self._clock(), user.called))
+                    self._note(actor, "vault-deletion-asked", name)
 
         await self._change(delete)
 
@@ -266,6 +280,12 @@ class People:
             self._note(actor, action, user.username)
 
         await self._change(put)
+
+    def _changed(self, user_id: str, own: Sequence[str]) -> None:
+        """Somebody's vaults changed, and those who also use what is now their own may do less there."""
+        for user in self.all():
+            if user.id == user_id or not user.vaults.keys().isdisjoint(own):
+                self._watch.access_changed(user.id)
 
     async def _change(self, work: Callable[[], T]) -> T:
         try:

@@ -178,12 +178,15 @@ NOBODY = Authority()
 def authority_of(user: User) -> Authority:
     """What a user can grant to an app: an admin every requestable scope, a member their own vaults.
 
-    The role `write` on a vault includes its admin verb.
+    The role `write` on a vault includes its admin verb, unless it is somebody else's own: with that verb, keys could be
+    made that outlive the sharing.
     """
     if user.role == "admin":
         return Authority(every_vault="admin", modules="all")
-    verbs = {"read": "read", "write": "admin"}
-    return Authority(vaults={name: verbs[role] for name, role in user.vaults.items()}, modules="low")
+    verbs = {
+        name: "admin" if role == "write" and name not in user.borrowed else role for name, role in user.vaults.items()
+    }
+    return Authority(vaults=verbs, modules="low")
 
 
 def whole_authority_of(user: User) -> Authority:

@@ -1,0 +1,169 @@
+"""Vaults that are deleted 30 days after somebody asked for it."""
+
+import json
+from typing import Any
+
+from attrs import evolve
+
+from parachute_hub.accounts.people.deletion_policy import DAY
+from parachute_hub.accounts.people.users import Actor
+from parachute_hub.site.errors import Refused
+from parachute_hub.store.vaults import VaultDeletionRows
+from tests.accounts.doors import DoorCase
+from tests.support.at_once import at_once
+from tests.support.front_door import PASSWORD
+
+
+class DeletionCase(DoorCase):
+    """Grace has a vault of her own, uses the family's with Heidi, and nobody else uses `old`."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.tab = self.owner()
+        self.deletions = self.door.accounts.deletions
+        self.door.vaults.made = ["default", "family", "grace", "old"]
+        people = self.door.accounts.people
+        person = self.now(people.person("grace", PASSWORD, vaults={"grace": "write", "family": "write", "old": "read"}))
+        at_once(self.door.database.write(people.admit, evolve(person, own=("grace",), display_name="Grace 🌷")))
+        self.member("heidi", family="read")
+        self.began = self.door.now
+
+    def remove(self, name: str = "grace", query: str = "?vaults=delete") -> int:
+        user = next(user for user in self.door.accounts.people.all() if user.username == name)
+        headers = self.proof(self.tab, f"user.delete:{user.id}")
+        return int(self.tab.send_json("DELETE", f"/api/users/{user.id}{query}", b"", **headers).status)
+
+    def coming(self) -> list[str]:
+        return [one.vault for one in self.deletions.all()]
+
+    def on_day(self, day: float) -> None:
+        """The hub looks, at this time after the person was removed."""
+        self.door.now = self.began + day * DAY
+        self.now(self.deletions.tick())
+
+    def acts(self, count: int = 1) -> list[tuple[str, str, str]]:
+        return [(act.actor, act.action, act.subject) for _, act in self.door.accounts.audit.latest(limit=count)]
+
+
+class DeletionTests(DeletionCase):
+    def test_a_removed_persons_vaults_go_after_thirty_days(self) -> None:
+        """Not those that somebody else uses; and nothing before its day."""
+        self.assertEqual(self.remove(), 200)
+        self.assertEqual(self.coming(), ["grace", "old"])
+        self.assertEqual(self.deletions.all()[0].whose, "Grace 🌷")
+        for day, left in ((0, 4), (24.9, 4), (25, 4), (29.9, 4), (30, 2), (31, 2)):
+            self.on_day(day)
+            self.assertEqual(len(self.door.vaults.made), left, day)
+        self.assertEqual(self.door.vaults.made, ["default", "family"])
+        self.assertEqual(self.coming(), [])
+        self.assertEqual(self.acts(2), [("", "vault-deleted", "old"), ("", "vault-deleted", "grace")])
+
+    def test_whoever_slept_is_warned_first(self) -> None:
+        """A laptop that was off for the whole warning, or a clock that jumped, deletes nothing at once."""
+        self.remove()
+        for day, left in ((75, 4), (75.1, 4), (76.9, 4), (77, 2)):
+            self.on_day(day)
+            self.assertEqual(len(self.door.vaults.made), left, day)
+
+    def test_a_clock_that_was_ahead_for_a_moment_deletes_nothing_early(self) -> None:
+        self.remove()
+        self.on_day(400)
+        for day, left in ((1, 4), (20, 4), (25, 4), (29.9, 4), (30, 2)):
+            self.on_day(day)
+            self.assertEqual(len(self.door.vaults.made), left, day)
+
+    def test_the_date_outlives_a_restart(self) -> None:
+        self.remove()
+        kept = VaultDeletionRows(self.door.database).all()
+        self.assertEqual(
+            [(one.vault, one.due_at) for one in kept], [("grace", self.began + 30 * DAY), ("old", kept[1].due_at)]
+        )
+
+    def test_it_can_be_kept_after_all(self) -> None:
+        self.remove()
+        self.now(self.deletions.keep("ada", "grace"))
+        self.assertEqual(self.acts(), [("ada", "vault-kept", "grace")])
+        with self.assertRaises(Refused) as caught:
+            self.now(self.deletions.keep("ada", "grace"))
+        self.assertEqual(caught.exception.status, 404)
+        self.on_day(26)
+        self.on_day(90)
+        self.assertEqual(self.door.vaults.made, ["default", "family", "grace"])
+
+    def test_a_vault_that_is_given_to_somebody_stays(self) -> None:
+        self.remove()
+        heidi = next(user for user in self.door.accounts.people.all() if user.username == "heidi")
+        self.now(self.door.accounts.people.set_vaults(Actor(name="ada"), heidi.id, {"family": "read", "grace": "read"}))
+        self.assertEqual(self.coming(), ["old"])
+
+    def test_an_heir_or_deletion_but_not_both(self) -> None:
+        heidi = next(user for user in self.door.accounts.people.all() if user.username == "heidi")
+        self.assertEqual(self.remove(query=f"?vaults=delete&heir={heidi.id}"), 400)
+        self.assertEqual(self.remove(query=f"?heir={heidi.id}"), 200)
+        heir = self.door.accounts.people.get(heidi.id)
+        self.assertEqual((heir.vaults, heir.own), ({"family": "read", "grace": "write", "old": "read"}, ("grace",)))
+        self.assertEqual(self.coming(), [])
+
+    def test_a_failure_is_kept_and_tried_again_the_next_day(self) -> None:
+        self.remove()
+        self.on_day(26)
+        self.door.vaults.refusal = Refused(502, "vault_command_failed", "The vault module ended with code 1.")
+        self.on_day(30)
+        self.assertEqual({one.failure for one in self.deletions.all()}, {"The vault module ended with code 1."})
+        self.door.vaults.refusal = None
+        self.on_day(30.9)
+        self.assertEqual(len(self.coming()), 2)
+        self.on_day(31)
+        self.assertEqual(self.coming(), [])
+
+    def test_what_somebody_else_deleted_is_forgotten(self) -> None:
+        self.remove()
+        self.on_day(26)
+        self.door.vaults.made = ["default", "family"]
+        self.door.vaults.refusal = Refused(400, "vault_command_failed", "There is no such vault.")
+        self.on_day(30)
+        self.assertEqual(self.coming(), [])
+
+    def test_a_new_vault_of_the_name_is_nobodys(self) -> None:
+        """Its quota is forgotten, too."""
+        self.now(self.door.accounts.quotas.set_vault("ada", "old", 5))
+        self.remove()
+        self.on_day(26)
+        self.on_day(30)
+        self.assertEqual(self.door.accounts.quotas.vaults(), {})
+
+    def test_any_vault_that_no_member_uses_can_be_deleted(self) -> None:
+        with self.assertRaises(Refused) as caught:
+            self.now(self.deletions.schedule("ada", "family"))
+        self.assertEqual((caught.exception.status, caught.exception.error), (409, "vault_in_use"))
+        self.assertIn("Grace 🌷 and heidi", caught.exception.description)
+        made = self.now(self.deletions.schedule("ada", "default"))
+        self.assertEqual((made.vault, made.whose, made.asked_by), ("default", "", "ada"))
+        self.assertEqual(self.acts(), [("ada", "vault-deletion-asked", "default")])
+        again = self.now(self.deletions.schedule("heidi", "default"))
+        self.assertEqual(again, made)
+
+
+class QuotaTests(DeletionCase):
+    def test_an_owner_limits_people(self) -> None:
+        user = next(user for user in self.door.accounts.people.all() if user.username == "grace")
+        for size, status in (
+            (5_000_000, 200),
+            (0, 200),
+            (-1, 400),
+            ("5", 400),
+            (True, 400),
+            (1.5, 400),
+            (1 << 60, 400),
+        ):
+            body = json.dumps({"bytes": size}).encode()
+            answer = self.put(user.id, body)
+            self.assertEqual(answer.status, status, size)
+            if status == 200:
+                self.assertEqual(answer.json()["user"]["quota"], size)
+                self.assertEqual(self.acts(), [("ada", "quota-changed", "grace")])
+        self.assertEqual(self.put("nobody", b'{"bytes": 1}').status, 404)
+
+    def put(self, user_id: str, body: bytes) -> Any:
+        headers = self.proof(self.tab, f"user.quota:{user_id}")
+        return self.tab.send_json("PUT", f"/api/users/{user_id}/quota", body, **headers)
