@@ -49,7 +49,9 @@ from parachute_hub.app.site_map import (
     public_parts,
     vaults_of,
 )
+from parachute_hub.app.space import space_part
 from parachute_hub.app.vault_exports import VaultExports
+from parachute_hub.app.vault_room import vault_care
 from parachute_hub.migration.home import is_older
 from parachute_hub.modules.state.disk_space import Disk, Reserve
 from parachute_hub.oauth import assemble as oauth_of
@@ -147,7 +149,11 @@ async def compose(core: ProcessContext) -> Composition:
     sealer = Sealer.from_file(core.settings.home / "hub" / KEY_FILE, secrets.token_bytes)
     tally = Tally()
     vaults = vaults_of(core, engine)
-    accounts = _accounts(core, engine, database, oauth, origin, sealer, hash_threads, tally.acted, vaults)
+    exports = VaultExports(
+        Agent(core.reactor, connectTimeout=5), oauth.issuer, database.write, engine.sleeper.reach
+    )
+    accounts = _accounts(core, engine, database, oauth, origin, sealer, hash_threads, tally.acted, vaults, exports)
+    care = vault_care(core, engine, accounts)
     backups = build_backups(core, engine, sealer, origin.issuer, resolve, accounts)
     notices = build_notices(core, engine, sealer, origin.issuer, resolve, accounts.trail.done)
     metrics = build_metrics(core, engine, tally, lambda: backups.backups.state)
@@ -163,6 +169,7 @@ async def compose(core: ProcessContext) -> Composition:
         oauth=oauth,
         origin=origin,
         configuration=configuration,
+        vaults=care,
     )
     audit.follow(engine.bus, accounts)
     await oauth.boot()
@@ -181,6 +188,7 @@ async def compose(core: ProcessContext) -> Composition:
     parts = [
         *public_parts(core, engine, origin, who, front_visitor(accounts)),
         *admin_parts(core, engine, accounts, oauth, who, streams=streams, configuration=configuration, vaults=vaults),
+        space_part(core, engine, accounts, who, care.room, exports),
         metrics.part(who),
         notices.part(who, accounts),
         *backups.parts(who, accounts),
@@ -207,6 +215,7 @@ async def compose(core: ProcessContext) -> Composition:
             tokens=ProxyGuard(oauth.guard, tally.refused),
             has_session=accounts.recogniser.has_session,
             visitors=ProxyVisitors(accounts.recogniser, oauth.issuer),
+            room=care.room,
         ),
         settings=core.settings,
         engine=engine,
@@ -218,6 +227,7 @@ async def compose(core: ProcessContext) -> Composition:
             notices.timer,
             partial(night_updates, core, engine),
             problems.timer,
+            *care.timers(),
             partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_accounts, accounts), "Pruning accounts"),
             partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_tokens, oauth), "Pruning tokens and keys"),
             # Sign-ins, restarts and installs leave holes in the heap, which grows otherwise.
@@ -278,6 +288,7 @@ def _accounts(
     threads: HashThreads,
     acted: Callable[[Act], None],
     vaults: HubVaults,
+    exports: VaultExports,
 ) -> Accounts:
     return accounts_of.build(
         database,
@@ -295,7 +306,7 @@ def _accounts(
         watch=oauth.connections,
         links=lambda signed_in: [("Connected apps", "Apps that may read or write your notes.", "/account/apps")],
         vaults=vaults,
-        exports=VaultExports(Agent(core.reactor, connectTimeout=5), oauth.issuer, database.write, engine.sleeper.reach),
+        exports=exports,
         clock=time.time,
         random=secrets.token_bytes,
     )

@@ -15,6 +15,7 @@ from parachute_hub.accounts.setup.public_origin import HubOrigin
 from parachute_hub.admin.problems_api import ProblemsApi
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.runtime import ModuleRuntime
+from parachute_hub.app.vault_room import MeasuredRoom, VaultCare
 from parachute_hub.backup.service import Backups
 from parachute_hub.events import JobChanged, ModuleChanged, Notice, NumberedEvent, RegistryChanged
 from parachute_hub.modules.definition.versions import is_newer
@@ -57,6 +58,7 @@ from parachute_hub.problems.checks.packages import (
 )
 from parachute_hub.problems.checks.reports import Reports
 from parachute_hub.problems.checks.separation import Separation
+from parachute_hub.problems.checks.vaults import LeavingVaults, QuotaRoom
 from parachute_hub.problems.facts import ModuleFacts, Part
 from parachute_hub.problems.memory import ProblemsFile
 from parachute_hub.problems.service import TICK_SECONDS, Problems
@@ -103,6 +105,7 @@ def build_problems(
     oauth: OAuth,
     origin: HubOrigin,
     configuration: Configuration,
+    vaults: VaultCare,
 ) -> ProblemRoom:
     """Create the checks and the list."""
     modules = _ModuleFacts(engine, core.reactor.seconds)
@@ -118,7 +121,9 @@ def build_problems(
     engine.bus.subscribe(heard)
     checks: list[Check] = [
         *_of_modules(engine, modules, configuration),
-        *_of_machine(core, engine, modules, database),
+        *_of_machine(core, engine, modules, database, vaults),
+        LeavingVaults(leaving=vaults.leaving),
+        QuotaRoom(rooms=vaults.room.rooms),
         *_of_address(core, engine, origin),
         *_of_access(core, database, oauth),
         BackupTrouble(problems=backups.problems),
@@ -161,7 +166,7 @@ def _of_modules(engine: ModuleRuntime, modules: "_ModuleFacts", configuration: C
 
 
 def _of_machine(
-    core: ProcessContext, engine: ModuleRuntime, modules: "_ModuleFacts", database: Database
+    core: ProcessContext, engine: ModuleRuntime, modules: "_ModuleFacts", database: Database, vaults: VaultCare
 ) -> list[Check]:
     disk, registry = engine.modules.disk, _Registry(engine, Audit(database))
     hub, home = engine.modules.files.outside.catalog.hub, core.settings.home
@@ -175,7 +180,11 @@ def _of_machine(
         return container.used, container.limit
 
     return [
-        DiskSpace(space=lambda: (disk.free_bytes(), disk.total_bytes()), largest=_Largest(engine, modules).told),
+        DiskSpace(
+            space=lambda: (disk.free_bytes(), disk.total_bytes()),
+            largest=_Largest(engine, modules, vaults.room).told,
+            vaults=vaults.room.largest,
+        ),
         DiskWrites(state=lambda: core.phase.disk()),
         MemoryTight(memory=memory),
         NoRoomToWake(modules=modules.all, refused=lambda: engine.sleeper.refused),
@@ -268,6 +277,7 @@ class _Largest:
 
     _engine: ModuleRuntime
     _modules: "_ModuleFacts"
+    _room: MeasuredRoom
     _found: list[tuple[str, int]] = field(factory=list, init=False)
     _next: float = field(default=0.0, init=False)
 
@@ -280,6 +290,7 @@ class _Largest:
 
     async def _measure(self) -> None:
         files = self._engine.modules.files
+        await self._room.measure()
         owners = await files.outside.in_thread(self._engine.modules.disk.owners, files.directory.shorts())
         self._found = largest_owners(owners, {one.short: one.name for one in self._modules.all()})
 

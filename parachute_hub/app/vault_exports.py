@@ -1,9 +1,9 @@
-"""Asks the vault module for an export on behalf of a person."""
+"""Asks the vault module for an export, or to empty the trash, on behalf of a person."""
 
 from collections.abc import Awaitable, Callable
 
 from attrs import frozen
-from twisted.web.client import Agent
+from twisted.web.client import Agent, readBody
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
@@ -26,7 +26,22 @@ class VaultExports:
     reach: Callable[[str], Awaitable[int | None]]
 
     async def begin(self, user: User, vault: str) -> IResponse:
-        """The answer of `GET /vault/<name>/api/export`, with a token that reads this vault for ten minutes."""
+        """The answer of `GET /vault/<name>/api/export`."""
+        response = await self._asked(b"GET", user, vault, "api/export?format=markdown", "read")
+        if response.code != 200:
+            text = "This version of the vault gives no download. Ask the person who runs this hub to update it."
+            raise Refused(502, "no_export", text)
+        return response
+
+    async def empty_trash(self, user: User, vault: str) -> None:
+        """Delete for good what is in the trash of a vault. Raises Refused."""
+        response = await self._asked(b"DELETE", user, vault, "api/trash", "write")
+        await readBody(response)
+        if response.code != 200:
+            raise Refused(502, "no_trash", "This version of the vault has no trash that can be emptied from here.")
+
+    async def _asked(self, method: bytes, user: User, vault: str, path: str, verb: str) -> IResponse:
+        """The answer to a request with a token that opens this vault for ten minutes. Raises Refused."""
         port = await self.reach("vault")
         if port is None:
             raise Refused(503, "not_running", "The vault is not running right now. Try again in a minute.")
@@ -36,19 +51,16 @@ class VaultExports:
                 subject=user.id,
                 user_id=user.id,
                 client_id="parachute-hub",
-                scopes=(f"vault:{vault}:read",),
+                scopes=(f"vault:{vault}:{verb}",),
                 authority=authority_of(user),
                 lifetime=LIFETIME,
                 created_via="session_mint",
             ),
         )
-        url = f"http://127.0.0.1:{port}/vault/{vault}/api/export?format=markdown"
+        url = f"http://127.0.0.1:{port}/vault/{vault}/{path}"
         headers = Headers({"Authorization": [f"Bearer {minted.token}"]})
         try:
-            response: IResponse = await self.agent.request(b"GET", url.encode(), headers)
+            response: IResponse = await self.agent.request(method, url.encode(), headers)
         except Exception as error:
             raise Refused(502, "module_unreachable", "The vault did not answer. Try again in a minute.") from error
-        if response.code != 200:
-            text = "This version of the vault gives no download. Ask the person who runs this hub to update it."
-            raise Refused(502, "no_export", text)
         return response

@@ -17,6 +17,7 @@ from parachute_hub.cli import (
     notices,
     recovery,
     service,
+    space,
 )
 
 Action = Callable[[Namespace], int]
@@ -138,8 +139,9 @@ def _everywhere(
 
 
 def _nested(words: "_SubParsersAction[ArgumentParser]") -> None:
-    """Subcommands with subcommands, locking, and shell completion."""
+    """Subcommands with subcommands, locking, room, and shell completion."""
     lock.add_word(words, _everywhere)
+    space.add_word(words, _everywhere)
     module = words.add_parser("module", help="For module authors.").add_subparsers(metavar="WORD", required=True)
     begun = module.add_parser("new", help="Make a working module from a template.")
     module_new.add_options(begun)

@@ -11,6 +11,7 @@ from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.errors import not_found
 from parachute_hub.store.rows import User
 from tests.accounts.doors import DoorCase
+from tests.support.acts import HeardActs
 from tests.support.asking import Answer, ask
 from tests.support.at_once import at_once
 from tests.support.front_door import PASSWORD
@@ -45,7 +46,7 @@ class SpaceTests(DoorCase):
     def setUp(self) -> None:
         super().setUp()
         self.owner()
-        self.shelves = Shelves()
+        self.shelves, self.heard = Shelves(), HeardActs()
         people = self.door.accounts.people
         person = self.now(people.person("grace", PASSWORD, vaults={"grace": "write"}, display_name="Grace 🌷"))
         at_once(self.door.database.write(people.admit, evolve(person, own=("grace",), quota=0)))
@@ -59,6 +60,7 @@ class SpaceTests(DoorCase):
             quotas=self.door.accounts.quotas.vaults,
             leftovers=self.shelves,
             trash=self.shelves,
+            done=self.heard.done,
         )
         self.resource = api.app.resource()
 
@@ -87,11 +89,13 @@ class SpaceTests(DoorCase):
         for what in ("logs", "vaults", None, 7):
             self.assertEqual(self.ask("POST", "/api/space/clear", {"what": what}).status, 404, what)
         self.assertEqual([one.what for one in self.shelves.left], ["downloads"])
+        self.assertEqual(self.heard.acts, [("disk-cleared", "logs")])
 
     def test_the_machine_empties_a_trash_as_the_owner(self) -> None:
         self.assertEqual(self.ask("POST", "/api/space/trash/grace").status, 200)
         self.assertEqual(self.ask("POST", "/api/space/trash/none").status, 404)
         self.assertEqual(self.shelves.emptied, [("ada", "grace")])
+        self.assertEqual(self.heard.acts, [("trash-emptied", "grace")])
 
     def test_a_stranger_gets_nothing(self) -> None:
         for method, path in (("GET", "/api/space"), ("POST", "/api/space/clear"), ("POST", "/api/space/trash/grace")):

@@ -27,6 +27,7 @@ PAGES = (
     "backups/restore",
     "notices",
     "settings",
+    "space",
     "activity",
     "about",
     "no-such-page",

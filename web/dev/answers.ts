@@ -157,7 +157,40 @@ const FIXED: { [path in keyof Answers]?: Answers[path] } = {
       mcp_url: `https://hub.example.com/vault/${name}/mcp`,
       version: "0.3.8",
       bytes: at ? null : 84 * 1024 * 1024,
+      owner: at ? null : LONG_NAME,
+      quota: at ? 0 : 100 * 1024 * 1024,
+      deletion: at
+        ? {
+            due_at: iso(-600),
+            asked_at: iso(120),
+            asked_by: "sam",
+            whose: LONG_NAME,
+            failure: "The vault did not answer.",
+          }
+        : null,
     })),
+  },
+  "/api/space": {
+    free: 3_000_000_000,
+    total: 10_000_000_000,
+    vaults: [
+      {
+        name: "default",
+        owner: LONG_NAME,
+        bytes: 84 * 1024 * 1024,
+        files_bytes: 60 * 1024 * 1024,
+        quota: 100 * 1024 * 1024,
+      },
+      { name: LONG_VAULT, owner: null, bytes: 4096, files_bytes: 0, quota: 2048 },
+    ],
+    people: [
+      { id: "kim", name: LONG_NAME, username: "kim", vaults: ["default"], bytes: 84 * 1024 * 1024, quota: 500_000_000 },
+    ],
+    leftovers: [
+      { what: "downloads", bytes: 62 * 1024 * 1024, since: null },
+      { what: "copies", bytes: 90 * 1024 * 1024, since: iso(900) },
+      { what: "logs", bytes: 0, since: null },
+    ],
   },
   "/api/hub": {
     version: "0.1.0",
@@ -326,6 +359,8 @@ function person(username: string, role: Person["role"], vaults: Person["vaults"]
     password_changed: true,
     email: null,
     created_at: iso(900),
+    own_vaults: role === "member" ? ["default"] : [],
+    quota: 0,
     ...access,
   }
 }

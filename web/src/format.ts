@@ -64,6 +64,12 @@ export function ago(at: number | string | null | undefined, now: number = Date.n
   return new Date(then).toLocaleDateString("en", { year: "numeric", month: "short", day: "numeric" })
 }
 
+/** `December 29`, by the clock of this browser. */
+export function day(at: number | string): string {
+  const then = moment(at)
+  return then === null ? "" : new Date(then).toLocaleDateString("en", { month: "long", day: "numeric" })
+}
+
 /** Full date and time, for tooltips and tables. */
 export function exactly(at: number | string | null | undefined): string {
   const then = moment(at)

@@ -13,6 +13,7 @@ import { NoticesPage } from "./pages/notices"
 import { People } from "./pages/people"
 import { RestorePage } from "./pages/restore"
 import { Settings } from "./pages/settings"
+import { SpacePage } from "./pages/space"
 import { Tokens } from "./pages/tokens"
 import { Vaults } from "./pages/vaults"
 import { route } from "./router"
@@ -36,6 +37,7 @@ const PLACES: Place[] = [
   { path: "apps", icon: "apps", label: "Connected apps", page: Apps },
   { path: "tokens", icon: "tokens", label: "Tokens", page: Tokens },
   { path: "people", icon: "people", label: "People", page: People },
+  { path: "space", icon: "space", label: "Room", page: SpacePage },
   { path: "backups", icon: "backups", label: "Backups", page: BackupsPage },
   { path: "notices", icon: "notices", label: "Notices", page: NoticesPage },
   { path: "settings", icon: "settings", label: "Settings", page: Settings },

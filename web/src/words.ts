@@ -182,6 +182,7 @@ const WEIGHTY: [RegExp, string][] = [
   [/^uninstall:(.+)$/, "remove $1"],
   [/^downgrade:(.+)$/, "go back to an earlier version of $1"],
   [/^vault\.create:(.+)$/, "create the vault $1"],
+  [/^vault\.delete:(.+)$/, "delete the vault $1 in 30 days"],
   [/^token\.revoke/, "revoke somebody else's token"],
   [/^token\.mint/, "create a token"],
   [/^settings\.open:([^,]+)$/, "let the settings page of $1 make changes for ten minutes"],

@@ -27,11 +27,13 @@ class DiskSpace:
     """A disk that is almost full, and what fills it. `space` gives free and total bytes.
 
     A share alone would call 300 GB free a problem, and bytes alone a small container's empty disk. `largest` tells what
-    takes the most room, in words and bytes, as far as that is known; it is asked only while the disk is full.
+    takes the most room, in words and bytes, as far as that is known, and `vaults` the largest vaults by name; they are
+    asked only while the disk is full.
     """
 
     space: Callable[[], tuple[int, int]]
     largest: Callable[[], Sequence[tuple[str, int]]] = lambda: ()
+    vaults: Callable[[], Sequence[tuple[str, int]]] = lambda: ()
     name: str = "room on the disk"
     period: float = 15.0
     wakes: tuple[Wake, ...] = ()
@@ -47,7 +49,8 @@ class DiskSpace:
             severity = "warning"
         else:
             return []
-        most = ", ".join(f"{what} ({size_words(size)})" for what, size in self.largest())
+        most = _listed(self.largest())
+        vaults = _listed(self.vaults())
         return [
             Problem(
                 key="disk-space",
@@ -55,15 +58,20 @@ class DiskSpace:
                 title="The disk is almost full",
                 text=f"{size_words(free)} of {size_words(total)} are left. Once it is full, nothing can be saved."
                 + (f" The most room is taken by {most}." if most else ""),
+                detail=f"The largest vaults are {vaults}." if vaults else "",
                 clears="It goes away once there is more room.",
                 found={"free": free, "total": total},
                 fixes=(
                     click("Clear downloads and old versions", "POST", "/api/modules/disk/clear", safe=True),
-                    link("Show disk use", "/admin/settings"),
+                    link("Show what is large", "/admin/space"),
                     words("Delete what you do not need, remove a module, or enlarge the disk."),
                 ),
             )
         ]
+
+
+def _listed(sizes: Sequence[tuple[str, int]]) -> str:
+    return ", ".join(f"{what} ({size_words(size)})" for what, size in sizes)
 
 
 @frozen(kw_only=True)

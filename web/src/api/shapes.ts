@@ -200,6 +200,20 @@ export interface Vault {
   mcp_url: string
   version: string
   bytes: number | null
+  /** The name of the person whose vault it is. */
+  owner: string | null
+  /** In bytes; 0 for no limit. */
+  quota: number
+  deletion: Deletion | null
+}
+
+/** A vault that will be deleted. `failure` says why the last try failed. */
+export interface Deletion {
+  due_at: string
+  asked_at: string
+  asked_by: string
+  whose: string | null
+  failure: string | null
 }
 
 export interface Token {
@@ -258,6 +272,9 @@ export interface Person {
   password_changed: boolean
   second_factor: boolean
   vaults: Record<string, Role>
+  own_vaults: string[]
+  /** Bytes that their own vaults may take together; 0 for no limit. */
+  quota: number
   created_at: string
 }
 
@@ -307,6 +324,39 @@ export interface Origin {
 export interface LogSize {
   megabytes: number
   sizes: number[]
+}
+
+/** What takes room. A quota of 0 is no limit. */
+export interface Space {
+  free: number
+  total: number
+  vaults: SpaceOfVault[]
+  people: SpaceOfPerson[]
+  leftovers: Leftover[]
+}
+
+export interface SpaceOfVault {
+  name: string
+  owner: string | null
+  bytes: number
+  files_bytes: number
+  quota: number
+}
+
+export interface SpaceOfPerson {
+  id: string
+  name: string
+  username: string
+  vaults: string[]
+  bytes: number
+  quota: number
+}
+
+/** Something that can be cleared. `since` is the time of its oldest part. */
+export interface Leftover {
+  what: string
+  bytes: number
+  since: string | null
 }
 
 export interface Room {
@@ -459,6 +509,7 @@ export interface Answers {
   "/api/notices": NoticeSettings
   "/api/notices/key": { key: string }
   "/api/problems": Problems
+  "/api/space": Space
   "/vaults": { vaults: Vault[] }
 }
 

@@ -1,6 +1,6 @@
 /** People: accounts, their vaults, invitations. */
 import { useState } from "preact/hooks"
-import type { Person, Role } from "../api/shapes"
+import type { Person } from "../api/shapes"
 import { hub, me } from "../app"
 import { ago } from "../format"
 import { type Resource, useResource } from "../state/resource"
@@ -140,21 +140,29 @@ function Demote({ person, name, changed }: RoleProps) {
   )
 }
 
+/** Not a person's id. */
+const DELETE = "(delete)"
+
 /** Asks what becomes of the vaults. They can be downloaded from an owner's account page first. */
 function Remove({ person, name, others, changed }: RoleProps & { others: Person[] }) {
-  const [heir, setHeir] = useState("")
+  const [fate, setFate] = useState("")
   const owns = Object.keys(person.vaults).length > 0
   const remove = async () => {
-    const vaults = heir
-      ? "The person you chose gets those of their vaults that nobody else uses."
-      : "Their notes stay in the vaults, which owners can use."
+    const vaults =
+      {
+        "": "Their notes stay in the vaults, which owners can use.",
+        [DELETE]:
+          "Vaults that nobody else uses are deleted in 30 days. Until then you can keep them after all, under Vaults." +
+          " Backups that you make before hold them for as long as you keep those.",
+      }[fate] ?? "The person you chose gets their own vaults, and those that nobody else uses."
     const sure = await confirm(
       `Remove ${name}?`,
       `This signs them out everywhere and revokes their tokens. ${vaults}`,
       "Remove",
     )
     if (!sure) return
-    await hub.call("DELETE", `/api/users/${person.id}${heir && `?heir=${encodeURIComponent(heir)}`}`)
+    const query = { "": "", [DELETE]: "?vaults=delete" }[fate] ?? `?heir=${encodeURIComponent(fate)}`
+    await hub.call("DELETE", `/api/users/${person.id}${query}`)
     say(`${name} was removed`)
     await changed()
   }
@@ -162,7 +170,12 @@ function Remove({ person, name, others, changed }: RoleProps & { others: Person[
   return (
     <div class="narrow">
       {owns && (
-        <Choice label="Their vaults" value={heir} set={setHeir} choices={[["", "keep for the owners"], ...heirs]} />
+        <Choice
+          label="Their vaults"
+          value={fate}
+          set={setFate}
+          choices={[["", "keep for the owners"], ...heirs, [DELETE, "delete after 30 days"]]}
+        />
       )}
       {owns && (
         <p class="hint">
@@ -198,13 +211,18 @@ interface AccessProps {
 }
 
 function Access({ person, vaults, changed }: AccessProps) {
-  const [wanted, setWanted] = useState<Record<string, Role>>(person.vaults)
+  const own = Object.fromEntries(person.own_vaults.map((name) => [name, "own"]))
+  const [wanted, setWanted] = useState<Record<string, string>>({ ...person.vaults, ...own })
   const choose = (name: string, role: string) => {
     const { [name]: _, ...rest } = wanted
-    setWanted(role === "" ? rest : { ...rest, [name]: role as Role })
+    setWanted(role === "" ? rest : { ...rest, [name]: role })
   }
   const save = async () => {
-    await hub.call("PATCH", `/api/users/${person.id}/vaults`, { assigned_vaults: wanted })
+    const roles = Object.entries(wanted).map(([name, role]) => [name, role === "own" ? "write" : role])
+    await hub.call("PATCH", `/api/users/${person.id}/vaults`, {
+      assigned_vaults: Object.fromEntries(roles),
+      own_vaults: Object.keys(wanted).filter((name) => wanted[name] === "own"),
+    })
     await changed()
   }
   const names = [...new Set([...vaults, ...Object.keys(person.vaults)])]
@@ -217,7 +235,7 @@ function Access({ person, vaults, changed }: AccessProps) {
           label={`Vault ${name}`}
           value={wanted[name] ?? ""}
           set={(role) => choose(name, role)}
-          choices={[["", "no access"], ...ROLES]}
+          choices={[["", "no access"], ...ROLES, ["own", "their own"]]}
         />
       ))}
       <Button act={save} done={`Saved for ${person.username}`}>

@@ -1,9 +1,10 @@
 /** Vaults: list, create, connect apps to them. */
 import { useState } from "preact/hooks"
-import type { Made, Vault } from "../api/shapes"
+import type { Deletion, Made, Vault } from "../api/shapes"
 import { hub, modules } from "../app"
-import { bytes } from "../format"
+import { bytes, day } from "../format"
 import { useResource } from "../state/resource"
+import { confirm } from "../ui/dialog"
 import { Button, Card, Copy, Empty, Field, Head, More, Ready } from "../ui/parts"
 
 export function Vaults() {
@@ -30,7 +31,7 @@ export function Vaults() {
         {() => (
           <>
             {vaults.data?.vaults.map((vault) => (
-              <One key={vault.name} vault={vault} />
+              <One key={vault.name} vault={vault} changed={vaults.reload} />
             ))}
             {vaults.data?.vaults.length === 0 && (
               <Empty title="No vaults yet">
@@ -50,10 +51,17 @@ export function Vaults() {
   )
 }
 
-function One({ vault }: { vault: Vault }) {
+interface OneProps {
+  vault: Vault
+  changed: () => Promise<void>
+}
+
+function One({ vault, changed }: OneProps) {
   const address = vault.mcp_url
   return (
     <Card title={vault.name} aside={<span class="quiet">{vault.bytes === null ? "" : bytes(vault.bytes)}</span>}>
+      {vault.deletion && <Leaving vault={vault} deletion={vault.deletion} changed={changed} />}
+      {vault.owner && <p class="quiet">It belongs to {vault.owner}.</p>}
       <More label="Connect Claude or another app">
         <div class="stack">
           <p>Each assistant has a page with its steps, and shows when it is connected.</p>
@@ -77,7 +85,49 @@ function One({ vault }: { vault: Vault }) {
           )}
         </div>
       </More>
+      {!vault.deletion && <Delete vault={vault} changed={changed} />}
     </Card>
+  )
+}
+
+function Leaving({ vault, deletion, changed }: OneProps & { deletion: Deletion }) {
+  const keep = async () => {
+    await hub.call("DELETE", `/vaults/${encodeURIComponent(vault.name)}/deletion`)
+    await changed()
+  }
+  const whose = deletion.whose ? `, which ${deletion.whose} had,` : ""
+  return (
+    <div class="notice busy">
+      <span class="grow">
+        This vault{whose} will be deleted on {day(deletion.due_at)}.
+        {deletion.failure && ` The last try failed: ${deletion.failure}`}
+      </span>
+      <Button act={keep} done={`The vault ${vault.name} stays`}>
+        Keep it after all
+      </Button>
+    </div>
+  )
+}
+
+function Delete({ vault, changed }: OneProps) {
+  const ask = async () => {
+    const sure = await confirm(
+      `Delete the vault ${vault.name}?`,
+      "It is deleted in 30 days with everything in it. Until then you can keep it after all. Nobody but owners may use" +
+        " it; backups that you make before hold it for as long as you keep those.",
+      "Delete in 30 days",
+    )
+    if (!sure) return
+    await hub.call("PUT", `/vaults/${encodeURIComponent(vault.name)}/deletion`)
+    await changed()
+  }
+  return (
+    <More label="Delete this vault">
+      <p>Download it first if you may want its notes again.</p>
+      <Button kind="danger" act={ask}>
+        Delete {vault.name} in 30 days
+      </Button>
+    </More>
   )
 }
 

@@ -1,0 +1,107 @@
+"""`parachute space`: what takes room, clearing it, and limits for people and vaults."""
+
+import re
+from argparse import ArgumentParser, Namespace, _SubParsersAction
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+from parachute_hub.cli.client import CommandError
+from parachute_hub.cli.commands import client_of, show
+from parachute_hub.cli.tables import size, table
+
+LEFTOVERS = ("downloads", "copies", "logs")
+_UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+_SIZE = re.compile(r"(\d+)\s*([KMGT]?)(?:I?B)?", re.IGNORECASE)
+
+
+def add_word(words: "_SubParsersAction[ArgumentParser]", everywhere: Callable[[ArgumentParser], None]) -> None:
+    """Add `space` and its words to the grammar."""
+    text = "Show what takes room on the disk, clear it, and limit people and vaults."
+    space = words.add_parser("space", help=text, description=text)
+    everywhere(space)
+    space.set_defaults(action=shown, word="space")
+    below = space.add_subparsers(metavar="WORD")
+
+    def word(name: str, action: Callable[[Namespace], int], text: str) -> ArgumentParser:
+        sub = below.add_parser(name, help=text, description=text)
+        everywhere(sub)
+        sub.set_defaults(action=action, word=f"space {name}")
+        return sub
+
+    clear = word("clear", cleared, "Clear downloads, copies from before updates, or older logs.")
+    clear.add_argument("what", choices=LEFTOVERS)
+    trash = word("empty-trash", emptied, "Delete for good what is in the trash of a vault.")
+    trash.add_argument("vault")
+    for name, action, whom in (
+        ("vault", vault_limited, "a vault"),
+        ("person", person_limited, "a person's own vaults"),
+    ):
+        limit = word(f"limit-{name}", action, f"Limit the room of {whom}; 0 for no limit.")
+        limit.add_argument("name", help="its name" if name == "vault" else "their username")
+        limit.add_argument("size", type=_size, metavar="SIZE", help="such as 500M or 2G; 0 for no limit")
+
+
+def shown(arguments: Namespace) -> int:
+    """Print what is large."""
+    space = client_of(arguments).call("GET", "/api/space")
+    rows = [
+        *((f"vault {one['name']}", size(one["bytes"]), _limit(one)) for one in space["vaults"]),
+        *((f"all vaults of {one['username']}", size(one["bytes"]), _limit(one)) for one in space["people"]),
+        *((one["what"], size(one["bytes"]), f"parachute space clear {one['what']}") for one in space["leftovers"]),
+    ]
+    free = f"{size(space['free'])} of {size(space['total'])} are free."
+    show(arguments, space, f"{free}\n\n{table(('WHAT', 'ROOM', 'LIMIT'), rows)}")
+    return 0
+
+
+def cleared(arguments: Namespace) -> int:
+    """Clear one of the leftovers."""
+    answer = client_of(arguments).call("POST", "/api/space/clear", {"what": arguments.what})
+    show(arguments, answer, f"{size(answer['freed'])} freed.")
+    return 0
+
+
+def emptied(arguments: Namespace) -> int:
+    """Empty the trash of a vault."""
+    answer = client_of(arguments).call("POST", f"/api/space/trash/{quote(arguments.vault, safe='')}")
+    show(arguments, answer, f"The trash of {arguments.vault} is empty.")
+    return 0
+
+
+def vault_limited(arguments: Namespace) -> int:
+    """Limit a vault."""
+    path = f"/vaults/{quote(arguments.name, safe='')}/quota"
+    return _set(arguments, client_of(arguments).call("PUT", path, {"bytes": arguments.size}))
+
+
+def person_limited(arguments: Namespace) -> int:
+    """Limit a person's own vaults together."""
+    client = client_of(arguments)
+    users = client.call("GET", "/api/users")["users"]
+    found = [user for user in users if user["username"].lower() == arguments.name.lower()]
+    if not found:
+        raise CommandError(f"Nobody here signs in as {arguments.name}.")
+    return _set(arguments, client.call("PUT", f"/api/users/{found[0]['id']}/quota", {"bytes": arguments.size}))
+
+
+def _set(arguments: Namespace, answer: Any) -> int:
+    limit = f"may take {size(arguments.size)}" if arguments.size else "may take any room"
+    show(arguments, answer, f"{arguments.name} {limit}.")
+    return 0
+
+
+def _limit(one: dict[str, Any]) -> str:
+    return f"of {size(one['quota'])}" if one["quota"] else "no limit"
+
+
+def _size(text: str) -> int:
+    """Bytes.
+
+    >>> _size("0"), _size("500M"), _size("2 GB")
+    (0, 524288000, 2147483648)
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(text)
+    return int(found[1]) * _UNITS[found[2].upper()]

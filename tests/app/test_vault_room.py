@@ -1,0 +1,111 @@
+"""Quotas against measured sizes: what counts, and when it is measured."""
+
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.app.vault_room import MEASURED_ANYWAY, SETTLES, MeasuredRoom
+from parachute_hub.store.rows import User, VaultRole
+from tests.store.test_people import GRACE
+
+KB = 1024
+
+
+class RoomTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.clock = Clock()
+        self.measured: list[tuple[str, ...]] = []
+        self.quotas: dict[str, int] = {}
+        self.people: list[User] = []
+        for name, size in (("kim", 100), ("kim-2", 50), ("work", 100)):
+            self.write(name, size)
+        self.room = MeasuredRoom(
+            self.folder,
+            self.clock,
+            self.in_thread,
+            lambda: ("kim", "kim-2", "work"),
+            lambda: self.people,
+            lambda: self.quotas,
+        )
+
+    def write(self, name: str, size: int) -> None:
+        (self.folder / name).mkdir(parents=True, exist_ok=True)
+        (self.folder / name / "vault.db").write_bytes(b"x" * size * KB)
+
+    def in_thread(self, function: Any, *args: Any) -> "Deferred[Any]":
+        self.measured.append(args[1])
+        return succeed(function(*args))
+
+    def start(self) -> None:
+        call = self.room.timer()
+        self.addCleanup(call.stop)
+
+    def fits(self, vault: str, adding: int) -> bool:
+        return self.room.refusal(vault, adding * KB) is None
+
+    def test_without_quotas_nothing_is_measured(self) -> None:
+        self.start()
+        self.room.changes("kim", 10)
+        self.clock.advance(MEASURED_ANYWAY)
+        self.assertEqual(self.measured, [])
+        self.assertTrue(self.fits("kim", 1 << 40))
+
+    def test_a_vault_has_its_quota(self) -> None:
+        self.quotas["kim"] = 200 * KB
+        self.start()
+        self.assertEqual(self.measured, [("kim",)])
+        self.assertTrue(self.fits("kim", 50))
+        self.assertFalse(self.fits("kim", 150))
+        self.assertTrue(self.fits("work", 1 << 30))
+        refusal = self.room.refusal("kim", 150 * KB)
+        assert refusal is not None
+        self.assertEqual(refusal.status, 507)
+        self.assertIn("Delete notes or files and empty the trash", refusal.text)
+
+    def test_a_person_has_one_for_all_their_vaults(self) -> None:
+        """Not for those that are shared with them."""
+        vaults: dict[str, VaultRole] = {"kim": "write", "kim-2": "write", "work": "write"}
+        self.people.append(evolve(GRACE, vaults=vaults, own=("kim", "kim-2"), quota=200 * KB))
+        self.start()
+        self.assertFalse(self.fits("kim", 60))
+        self.assertFalse(self.fits("kim-2", 60))
+        self.assertTrue(self.fits("kim", 20))
+        self.assertTrue(self.fits("work", 1 << 30))
+        (used,) = self.room.rooms()
+        self.assertEqual((used.kind, used.quota), ("person", 200 * KB))
+        self.assertEqual([name for name, _ in used.largest], ["the vault kim", "the vault kim-2"])
+
+    def test_what_is_on_its_way_counts_until_it_is_measured(self) -> None:
+        self.quotas["kim"] = 200 * KB
+        self.start()
+        self.room.changes("kim", 80 * KB)
+        self.assertFalse(self.fits("kim", 50))
+        # The request stored less than it announced.
+        self.clock.advance(SETTLES)
+        self.assertEqual(self.measured, [("kim",)] * 2)
+        self.assertTrue(self.fits("kim", 50))
+
+    def test_room_that_was_made_is_seen_soon(self) -> None:
+        self.quotas["kim"] = 50 * KB
+        self.start()
+        self.assertFalse(self.fits("kim", 0))
+        self.write("kim", 4)
+        self.room.changes("kim", 0)
+        self.room.changes("kim", 0)
+        self.clock.advance(SETTLES)
+        self.assertTrue(self.fits("kim", 0))
+        self.assertEqual(len(self.measured), 2)
+
+    def test_a_new_quota_holds_within_a_second(self) -> None:
+        self.start()
+        self.assertTrue(self.fits("kim", 0))
+        self.quotas["kim"] = 1
+        self.clock.advance(1)
+        self.room.refusal("kim", 0)
+        self.clock.advance(SETTLES)
+        self.assertFalse(self.fits("kim", 0))

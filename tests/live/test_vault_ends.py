@@ -1,0 +1,73 @@
+"""A vault that is deleted on its day, by the vault module's own command, while the module runs; and full ones."""
+
+import os
+import sqlite3
+import time
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.live.harness import HubProcess, Reply, fetch, hub, packed_examples
+
+DAY = 86400.0
+
+
+class VaultEndTests(SynchronousTestCase):
+    hub: HubProcess
+
+    def setUp(self) -> None:
+        self.hub = hub(self, catalog=packed_examples()).start()
+        self.hub.install("vault")
+        self.key = str(self.hub.client.call("POST", "/vaults", {"name": "old"})["token"])
+
+    def ask(self, method: str, path: str, body: Any = None) -> Reply:
+        headers = {"Authorization": f"Bearer {self.key}"}
+        return fetch(f"{self.hub.url}/vault/old{path}", method=method, headers=headers, body=body)
+
+    def call(self, name: str, **arguments: Any) -> Reply:
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
+        headers = {"Authorization": f"Bearer {self.key}", "Accept": "application/json, text/event-stream"}
+        return fetch(f"{self.hub.url}/vault/old/mcp", method="POST", headers=headers, body=message)
+
+    def test_it_goes_on_its_day_after_a_restart(self) -> None:
+        call = self.hub.client.call
+        self.assertEqual(self.ask("POST", "/api/notes", {"content": "soon gone"}).status, 201)
+        due = call("PUT", "/vaults/old/deletion")["deletion"]["due_at"]
+        self.assertRegex(due, r"^\d{4}-\d\d-\d\dT")
+        self.hub.stop()
+        database = sqlite3.connect(self.hub.home / "parachute.db")
+        past = time.time() - 3 * DAY
+        with database:
+            database.execute("UPDATE vault_deletions SET due_at = ?, warned_at = ?", (past, past))
+        database.close()
+        self.hub.start()
+        folder = self.hub.home / "vault" / "data" / "old"
+        self.assertTrue(folder.exists())
+        self.hub.wait_for(lambda: self.hub.module("vault")["state"] == "ready", "the vault to run")
+        self.assertEqual(self.ask("GET", "/api/notes").status, 200)
+        self.hub.wait_for(lambda: not folder.exists(), "the vault to be deleted")
+        self.hub.wait_for(
+            lambda: [v["name"] for v in call("GET", "/vaults")["vaults"]] == ["default"], "its mount to go"
+        )
+        self.assertEqual(self.ask("GET", "/api/notes").status, 404)
+        self.assertEqual(self.hub.module("vault")["state"], "ready")
+        self.hub.wait_for(
+            lambda: "vault-deleted" in [act["action"] for act in call("GET", "/api/audit")["acts"]], "the record"
+        )
+
+    def test_a_full_vault_can_be_read_and_emptied(self) -> None:
+        """By REST and by assistants, until there is room again."""
+        big = self.ask("POST", "/api/notes", {"content": os.urandom(400_000).hex()}).json()["id"]
+        self.hub.client.call("PUT", "/vaults/old/quota", {"bytes": 700_000})
+        note = {"content": "one more"}
+        self.hub.wait_for(lambda: self.ask("POST", "/api/notes", note).status == 507, "the vault to be full")
+        self.assertIn("empty the trash", self.ask("POST", "/api/notes", note).json()["message"])
+        self.assertEqual(self.ask("GET", "/api/notes").status, 200)
+        self.assertIn("structuredContent", self.call("query-notes").json()["result"])
+        refused = self.call("create-note", content="by an assistant").json()["result"]
+        self.assertTrue(refused["isError"])
+        self.assertIn("has no room for this", refused["content"][0]["text"])
+        self.assertEqual(self.ask("DELETE", f"/api/notes/{big}").status, 200)
+        self.assertEqual(self.ask("DELETE", "/api/trash").status, 200)
+        self.hub.wait_for(lambda: self.ask("POST", "/api/notes", note).status == 201, "room again")
+        self.assertFalse(self.call("create-note", content="by an assistant").json()["result"].get("isError"))
