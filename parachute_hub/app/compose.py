@@ -149,9 +149,7 @@ async def compose(core: ProcessContext) -> Composition:
     sealer = Sealer.from_file(core.settings.home / "hub" / KEY_FILE, secrets.token_bytes)
     tally = Tally()
     vaults = vaults_of(core, engine)
-    exports = VaultExports(
-        Agent(core.reactor, connectTimeout=5), oauth.issuer, database.write, engine.sleeper.reach
-    )
+    exports = VaultExports(Agent(core.reactor, connectTimeout=5), oauth.issuer, database.write, engine.sleeper.reach)
     accounts = _accounts(core, engine, database, oauth, origin, sealer, hash_threads, tally.acted, vaults, exports)
     care = vault_care(core, engine, accounts)
     backups = build_backups(core, engine, sealer, origin.issuer, resolve, accounts)

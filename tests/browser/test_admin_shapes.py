@@ -62,7 +62,9 @@ class ShapesTests(SynchronousTestCase):
         call("POST", "/vaults", {"name": "work"})
         call("POST", "/api/auth/mint-token", {"scope": "vault:work:read", "expires_in": 86_400, "name": "Script"})
         call("POST", "/api/invites", {"vaults": {"work": "read"}})
-        call("POST", "/api/users", {"username": "kim", "password": "purple monkey dishwasher"})
+        kim = call("POST", "/api/users", {"username": "kim", "password": "purple monkey dishwasher"})["user"]["id"]
+        call("PUT", f"/api/users/{kim}/quota", {"bytes": 1 << 30})
+        call("PUT", "/vaults/work/deletion")
         connect_an_app(self.hub.url, "An app", "vault:work:read")
         self.back_up()
         hook = {"kind": "webhook", "url": services(self).url("/hook"), "private": True}
