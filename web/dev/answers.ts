@@ -209,6 +209,7 @@ const FIXED: { [path in keyof Answers]?: Answers[path] } = {
   "/api/users": {
     users: [person("sam", "admin", {}), person("kim", "member", { default: "read", [LONG_VAULT]: "write" }, LONG_NAME)],
   },
+  "/api/hub/logs/size": { megabytes: 2, sizes: [1, 2, 5, 10] },
   "/api/settings/hub-origin": { hub_origin: null, resolved_issuer: "https://hub.example.com", source: "render" },
   "/api/apps": {
     apps: [
