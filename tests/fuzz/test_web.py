@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.oauth.authorization.scopes import COMMAND
 from parachute_hub.oauth.tokens.grant_policy import challenge_of
 from tests.fuzz.budget import SECONDS, fuzz
 from tests.fuzz.hub import (
@@ -116,7 +117,10 @@ class WebFuzzing(SynchronousTestCase):
                 "code": "c",
                 "code_verifier": "v" * 43,
                 "refresh_token": "r",
+                "device_code": "d",
             },
+            "/oauth/device_authorization": {"client_id": COMMAND, "scope": "vault:read", "resource": ""},
+            "/oauth/device": {"__action": "find", "user_code": "BCDF-GHJK", "approve": "yes", "ticket": "t"},
             "/oauth/revoke": {"token": "t", "client_id": self.client_id},
             "/oauth/authorize/approve": {"client_id": self.client_id, "decision": "approve"},
         }
