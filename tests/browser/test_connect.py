@@ -57,7 +57,7 @@ class ConnectTests(FriendsCase):
         self.hub.start()
         self.hub.wait_for(lambda: self.hub.module("vault")["state"] == "ready", "the vault")
         self.consent("work")
-        expect(page.get_by_text("Codex may use work.")).to_be_visible()
+        expect(page.get_by_text("Codex may use the vault work.")).to_be_visible()
         self.assertEqual(findings(page), [])
 
     def test_without_scripts(self) -> None:

@@ -12,17 +12,19 @@ from twisted.internet.process import reapAllProcesses
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
+from parachute_hub.modules.definition.catalog import Catalog
 from parachute_hub.modules.definition.entry_point import STATIC_SERVER
 from parachute_hub.modules.definition.names import BadName, parse_spec
 from parachute_hub.modules.operations.install import InstallRequest
 from parachute_hub.modules.packages import bun
 from parachute_hub.modules.packages.bun import ADD, Bun, BunFailed, NoBun
+from parachute_hub.modules.packages.facts import PackageFacts
 from parachute_hub.modules.packages.fetcher import MIN_AGE_SECONDS, guess_short
 from parachute_hub.site.errors import Refused
 from tests.live.modules_rig import CLOCK, Rig, run
 from tests.live.ports import free_port
 from tests.modules.definition.test_names import HOSTILE
-from tests.modules.homes import write
+from tests.modules.homes import at_once, write
 
 RECORDING = """#!/usr/bin/env python3
 import json, os, sys
@@ -47,6 +49,28 @@ class Late:
 
     def callLater(self, *words: Any) -> Any:
         return CLOCK.callLater(*words)
+
+
+class PackageFactsTests(TestCase):
+    timeout = 60
+
+    @run
+    async def test_the_registry_tells_sizes_and_releases(self) -> None:
+        """By two runs of bun; a version that is not there has no facts."""
+        rig = Rig.start()
+        try:
+            for version in ("1.0.0", "1.1.0"):
+                manifest = {"name": "@toys/told", "version": version, "dependencies": {"other": "1.0.0"}}
+                release = rig.registry.publish({"package.json": json.dumps(manifest), "x": "y" * 5_000})
+            asking = PackageFacts(
+                bun=rig.modules.bun, folder=rig.home, catalog=Catalog(), in_thread=at_once, now=lambda: 0.0
+            )
+            facts = await asking.of("@toys/told", "1.1.0")
+            self.assertEqual((facts.version, facts.dependencies, facts.included), ("1.1.0", 1, False))
+            self.assertEqual((facts.download, facts.unpacked), (len(release.tarball), release.unpacked))
+            self.assertEqual({one.version for one in facts.releases}, {"1.0.0", "1.1.0"})
+        finally:
+            await rig.stop()
 
 
 class Arguments(TestCase):

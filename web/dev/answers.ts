@@ -31,7 +31,6 @@ export function answers(hub: Pretended, { method, path, body, proof }: Asked): A
   if (path.startsWith("/api/overview/memory/")) return [200, past(path.split("/").at(-1) ?? "")]
   if (path === "/api/modules/disk") return [200, hub.overview().disk]
   if (path === "/api/modules/install") return stranger(hub, body)
-  if (noun === "modules" && name && verb && method === "POST") return operation(hub, name, verb, body)
   if (path.endsWith("/config/test")) {
     const ok = CONFIG.values.provider === "command"
     return [
@@ -39,6 +38,7 @@ export function answers(hub: Pretended, { method, path, body, proof }: Asked): A
       { ok, message: ok ? "It works." : "The transcription service refused the API key (401). Check the key." },
     ]
   }
+  if (noun === "modules" && name && verb && method === "POST") return operation(hub, name, verb, body)
   if (noun === "modules" && verb === "config") {
     if (method === "PUT") CONFIG.values = { ...CONFIG.values, ...body }
     return [200, CONFIG]

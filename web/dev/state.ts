@@ -156,7 +156,9 @@ function module([short, name, tagline, memory]: [string, string, string, number]
       ? "It crashed 5 times in 2 minutes: ffmpeg is not installed. The hub tries again every 5 minutes."
       : state === "backoff"
         ? "It ended with exit code 1; the hub starts it again in 4 s."
-        : "It answers.",
+        : installed
+          ? "It answers."
+          : null,
     since: iso(Date.now() - 3 * HOUR),
     restarts: parked ? 5 : 0,
     last_exit: parked ? { code: 1, signal: null, oom: false, at: iso(Date.now() - 60_000) } : null,

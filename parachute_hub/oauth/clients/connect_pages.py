@@ -95,7 +95,7 @@ class ConnectPages:
     def _standing(self, visit: PageSession, assistant: Assistant, vault: str) -> tuple[bool, str]:
         name = _connected(assistant, self._connections.of_user(visit.user.id), [vault])
         if name is not None:
-            return True, f"{name} may use {vault}."
+            return True, f"{name} may use the vault {vault}."
         who = "the app" if assistant.id == "other" else assistant.name
         return False, f"This page shows when {who} is connected."
 

@@ -113,9 +113,11 @@ function Current({ module, told }: { module: Module; told: Job | undefined }) {
         </div>
       )}
       {!module.installed && !working && (
-        <Button kind="primary" act={begin("install")}>
-          Install
-        </Button>
+        <div class="row">
+          <Button kind="primary" act={begin("install")}>
+            Install
+          </Button>
+        </div>
       )}
       {told && <Progress job={told} />}
     </Card>
