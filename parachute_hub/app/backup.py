@@ -132,7 +132,13 @@ def build_backups(
     """Create the backups. `issuer` is the hub's address, `resolve` gives the addresses of a host."""
     done = accounts.trail.done
     files = engine.modules.files
-    workers = Workers(core.reactor, passed_on(core.settings.passed_on), wrapped)
+    workers = Workers(
+        core.reactor,
+        passed_on(core.settings.passed_on),
+        wrapped,
+        scratch=core.settings.home / "tmp",
+        in_thread=files.outside.in_thread,
+    )
     schema = len(shipped_migrations())
 
     def facts() -> HubFacts:

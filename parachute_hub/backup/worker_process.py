@@ -1,9 +1,11 @@
 """Runs the worker process of `archive.worker`: one job, its reports, and its archive in or out."""
 
+import shutil
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Protocol
 
 from attrs import define
@@ -14,6 +16,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from parachute_hub.backup.archive.layout import scratch_prefix
 from parachute_hub.system import strict_json
 
 MODULE = "parachute_hub.backup.archive.worker"
@@ -71,6 +74,7 @@ class Run:
             env=dict(environment),
             childFDs={0: "w", 1: "r", 2: "r", 3: "r"},
         )
+        self.pid: int = self._process.pid
         self._process.write(strict_json.write(dict(job)) + b"\n")
         if not keep_stdin:
             self._process.closeStdin()
@@ -194,11 +198,16 @@ class _Protocol(ProcessProtocol):
 
 @define
 class Workers:
-    """Starts workers. `environment` is what they may see; `wrapped` puts a command into a session of its own."""
+    """Starts workers. `environment` is what they may see; `wrapped` puts a command into a session of its own.
+
+    `scratch` is the folder of their temporary files; `in_thread` runs what blocks.
+    """
 
     reactor: Any
     environment: Mapping[str, str]
     wrapped: Callable[[list[str]], list[str]]
+    scratch: Path
+    in_thread: Callable[..., Awaitable[Any]]
 
     def start(
         self,
@@ -211,7 +220,7 @@ class Workers:
         """Start one. Raises WorkFailed when it cannot be started."""
         command = self.wrapped([sys.executable, "-m", MODULE])
         try:
-            return Run(
+            run = Run(
                 self.reactor,
                 command,
                 self.environment,
@@ -222,6 +231,13 @@ class Workers:
             )
         except OSError as error:
             raise WorkFailed("failed", f"The backup process could not be started: {error.strerror}.") from error
+        run.gone.addCallback(lambda _: Deferred.fromCoroutine(self._sweep(run.pid)))
+        run.gone.addErrback(lambda failure: _log.failure("Temporary files of a backup could not be removed", failure))
+        return run
+
+    async def _sweep(self, pid: int) -> None:
+        """One that was killed leaves what it had unpacked or copied."""
+        await self.in_thread(remove_scratch, self.scratch, pid)
 
     async def do(
         self,
@@ -261,6 +277,12 @@ class Workers:
 
         run.gone.addCallback(ended)
         return over
+
+
+def remove_scratch(folder: Path, pid: int) -> None:
+    """Remove the temporary files of the worker with this process id. Blocks."""
+    for left in folder.glob(scratch_prefix(pid) + "*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def passed_on(environment: Mapping[str, str]) -> dict[str, str]:

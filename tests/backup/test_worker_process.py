@@ -1,5 +1,6 @@
 """A worker that reports nothing is given up, and its end is not awaited for ever."""
 
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -9,6 +10,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.backup.worker_process import ENDING_SECONDS, Workers, WorkFailed
+from tests.modules.homes import at_once
 
 
 class Process:
@@ -18,6 +20,7 @@ class Process:
         self.machine, self.protocol, self.stuck = machine, protocol, stuck
         self.signals: list[str] = []
         self.pipes: dict[int, Any] = {}
+        self.pid = 7
 
     def write(self, data: bytes) -> None: ...
 
@@ -42,7 +45,10 @@ class Machine(Clock):
 class SilenceTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.machine = Machine()
-        self.workers = Workers(self.machine, {}, list)
+        self.scratch = Path(self.mktemp())
+        for name in ("backup-7-left", "backup-77-of-another"):
+            (self.scratch / name / "home").mkdir(parents=True)
+        self.workers = Workers(self.machine, {}, list, scratch=self.scratch, in_thread=at_once)
 
     def start(self) -> "Deferred[Any]":
         return Deferred.fromCoroutine(self.workers.do({"do": "list"}, silence=60.0))
@@ -71,6 +77,13 @@ class SilenceTests(SynchronousTestCase):
             self.assertEqual(error.kind, "stalled", stuck)
             self.assertEqual(self.machine.getDelayedCalls(), [], stuck)
             self.flushLoggedErrors()
+
+    def test_what_a_killed_one_left_is_removed(self) -> None:
+        done = self.start()
+        done.cancel()
+        self.machine.advance(0)
+        self.failureResultOf(done, CancelledError)
+        self.assertEqual([path.name for path in self.scratch.iterdir()], ["backup-77-of-another"])
 
     def test_cancelling_waits_for_its_end_for_a_while(self) -> None:
         for stuck in (False, True):

@@ -269,8 +269,7 @@ class Storm:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         self.settle()
-        if os.listdir(self.hub.home / "tmp"):
-            raise Half(f"left behind: {os.listdir(self.hub.home / 'tmp')}")
+        self.hub.wait_for(lambda: not os.listdir(self.hub.home / "tmp"), "the scratch space to be empty")
         self.kills[f"{victim} in practice"] += victim == "hub" or bool(workers)
         self.check()
 

@@ -108,6 +108,11 @@ class Entry:
             raise BadArchive("The list of files in this backup cannot be read. Choose another one.") from error
 
 
+def scratch_prefix(pid: int) -> str:
+    """How the folder with temporary files of the worker with this process id begins."""
+    return f"backup-{pid}-"
+
+
 def is_safe(path: str) -> bool:
     """True if a member's path stays inside the target folder.
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from parachute_hub.backup.archive.destinations import Destination, DestinationFailed
-from parachute_hub.backup.archive.layout import BadArchive, Header
+from parachute_hub.backup.archive.layout import BadArchive, Header, scratch_prefix
 from parachute_hub.backup.archive.leftovers import abort_unfinished
 from parachute_hub.backup.archive.parts import list_parts
 from parachute_hub.backup.archive.pipes import BadKey, DamagedStream, new_key
@@ -215,9 +215,9 @@ _JOBS: dict[str, Callable[[dict[str, Any], Reports], dict[str, Any]]] = {
 
 @contextlib.contextmanager
 def _scratch(home: Path) -> Iterator[Path]:
-    """A folder for temporary files, whose parent the hub empties at every start."""
+    """A folder for temporary files, which the hub removes when this process was killed."""
     (home / "tmp").mkdir(mode=0o700, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="backup-", dir=home / "tmp") as folder:
+    with tempfile.TemporaryDirectory(prefix=scratch_prefix(os.getpid()), dir=home / "tmp") as folder:
         yield Path(folder)
 
 
