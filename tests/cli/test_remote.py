@@ -18,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.cli.client import CommandError, HubClient, HubDown, HubRefused
 from parachute_hub.cli.commands import client_of
 from parachute_hub.cli.login import by_device
+from parachute_hub.cli.parser import parser
 from parachute_hub.cli.profiles import Held, Profile, Profiles, SystemKeyring
 from parachute_hub.cli.remote import RemoteHub, Site, origin_of
 from parachute_hub.cli.vault_client import open_vault
@@ -62,6 +63,17 @@ class AddressTests(SynchronousTestCase):
             with self.assertRaises(CommandError, msg=typed):
                 origin_of(typed)
         self.assertEqual(origin_of("http://192.168.1.7:1939", plain=True), "http://192.168.1.7:1939")
+
+
+class WordTests(SynchronousTestCase):
+    def test_the_words_and_the_option_for_every_word(self) -> None:
+        told = parser().parse_args(["login", "hub.test", "--device", "--name", "x"])
+        self.assertEqual((told.address, told.device, told.plain_http, told.name), ("hub.test", True, False, "x"))
+        self.assertEqual(parser().parse_args(["logout"]).hub_name, None)
+        self.assertEqual(parser().parse_args(["hubs", "--json"]).word, "hubs")
+        for words in (["--hub", "x", "status"], ["status", "--hub", "x"], ["backup", "list", "--hub", "x"]):
+            self.assertEqual(parser().parse_args(words).hub, "x")
+        self.assertEqual(parser().parse_args(["status"]).hub, None)
 
 
 class ProfileTests(SynchronousTestCase):
