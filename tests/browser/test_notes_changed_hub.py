@@ -101,7 +101,7 @@ class BuildTests(NotesCase):
         expect(device.page.get_by_role("heading", level=1)).to_have_text(words)
 
     def use_it(self, device: Device) -> None:
-        expect(device.page.get_by_text("A new version of Notes is ready")).to_be_visible()
+        expect(device.page.get_by_text("A new version of Notes is ready")).to_be_visible(timeout=20_000)
         device.page.get_by_role("button", name="Use it now").click()
 
     def test_a_device_gets_it_and_keeps_what_is_typed(self) -> None:
@@ -114,6 +114,8 @@ class BuildTests(NotesCase):
         self.serve_the_new_build()
         device.page.reload()
         self.title(device, "Notes")
+        # The worker of the new build waits, with all that it needs, until it is used.
+        expect(device.page.get_by_text("A new version of Notes is ready")).to_be_visible(timeout=20_000)
         device.context.set_offline(True)
         device.page.reload()
         self.title(device, "Notes")
