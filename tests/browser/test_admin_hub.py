@@ -169,14 +169,14 @@ class AdminOnHubTests(SynchronousTestCase):
     def test_how_much_of_each_log_is_kept(self) -> None:
         self.go("Settings")
         card = self.card("Logs")
-        expect(card.get_by_label("Keep of each log")).to_have_value("2")
-        card.get_by_label("Keep of each log").select_option("5 MB")
+        expect(card.get_by_label("Each log keeps up to")).to_have_value("2")
+        card.get_by_label("Each log keeps up to").select_option("5 MB")
         card.get_by_role("button", name="Save").click()
         expect(self.page.get_by_text("Saved", exact=True)).to_be_visible()
         picture(self.page, "settings-logs")
         self.assertEqual(self.hub.client.call("GET", "/api/hub/logs/size")["megabytes"], 5)
         self.go("Activity")
-        expect(self.page.get_by_text("owner changed how much of each log is kept to 5 MB")).to_be_visible()
+        expect(self.page.get_by_text("owner changed the size of each log to 5 MB")).to_be_visible()
 
     def test_the_own_account(self) -> None:
         """One place for it, with the way back."""

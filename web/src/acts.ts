@@ -73,7 +73,7 @@ const WORDS: Record<string, string> = {
   "problems-looked-for": "looked for problems",
   "problem-shown-again": "showed a dismissed problem again",
   "disk-cleared": "freed disk space",
-  "log-size-changed": "changed how much of each log is kept to",
+  "log-size-changed": "changed the size of each log to",
   "backup-key-made": "created the recovery key of backups",
   "backup-key-confirmed": "confirmed the recovery sheet",
   "backup-key-removed": "removed the recovery key from this hub",

@@ -130,7 +130,10 @@ function Logs({ kept, reload }: { kept: LogSize; reload: () => Promise<void> }) 
   return (
     <Card title="Logs">
       <form class="narrow" onSubmit={(event) => event.preventDefault()}>
-        <Field label="Keep of each log" hint="The hub has a log, and so does each module. The oldest lines go first.">
+        <Field
+          label="Each log keeps up to"
+          hint="The hub has a log, and so does each module. The oldest lines go first."
+        >
           {(ids) => (
             <select {...ids} value={chosen} onChange={(event) => setChosen(Number(event.currentTarget.value))}>
               {kept.sizes.map((size) => (
