@@ -17,10 +17,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.cli.client import CommandError, HubClient, HubDown, HubRefused
 from parachute_hub.cli.commands import client_of
-from parachute_hub.cli.login import by_device
 from parachute_hub.cli.parser import parser
 from parachute_hub.cli.profiles import Held, Profile, Profiles, SystemKeyring
 from parachute_hub.cli.remote import RemoteHub, Site, origin_of
+from parachute_hub.cli.sign_in import by_device
 from parachute_hub.cli.vault_client import open_vault
 
 HUB = "parachute:host:admin"

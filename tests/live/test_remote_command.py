@@ -9,9 +9,9 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.cli.client import HubClient
-from parachute_hub.cli.login import by_browser
 from parachute_hub.cli.profiles import Profile, Profiles
 from parachute_hub.cli.remote import RemoteHub, Site
+from parachute_hub.cli.sign_in import by_browser
 from tests.live.harness import ROOT, fetch, hub
 from tests.live.oauth_rig import Person
 from tests.requirements import program, requires, right
