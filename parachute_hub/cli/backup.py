@@ -4,37 +4,32 @@ import getpass
 import os
 import sys
 import time
-from argparse import ArgumentParser, Namespace, _SubParsersAction
-from collections.abc import Callable, Mapping
+from argparse import Namespace
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from parachute_hub.cli.client import CommandError, HubClient, HubDown, HubRefused
-from parachute_hub.cli.commands import backup_line, client_of, show
+from parachute_hub.cli.commands import backup_line, client_of, progress_of, show
+from parachute_hub.cli.grammar import Words, agreed, secret
+from parachute_hub.cli.kinds import PLACES
 from parachute_hub.cli.progress import ProgressPrinter, run_job
 from parachute_hub.cli.restore_plan import connect_again, part_plan, when, whole_plan
 from parachute_hub.cli.tables import size, table
+from parachute_hub.cli.terminal import terminal
 
 SECRET = "PARACHUTE_BACKUP_SECRET"
 _RESTORE = "/admin/setup/restore"
 _PATIENCE = 120.0
 
 
-def add_words(words: "_SubParsersAction[ArgumentParser]", everywhere: Callable[[ArgumentParser], None]) -> None:
+def add_words(words: Words) -> None:
     """Add `backup` and its subcommands to the grammar."""
-    top = words.add_parser("backup", help="Make, check and restore backups.")
-    subs = top.add_subparsers(metavar="WORD", required=True)
-
-    def word(name: str, action: Callable[[Namespace], int], text: str) -> ArgumentParser:
-        sub = subs.add_parser(name, help=text, description=text)
-        everywhere(sub)
-        sub.set_defaults(action=action, word=f"backup {name}")
-        return sub
-
+    word = words.group("backup", "Make, check and restore backups.").add
     word("list", listing, "Show destinations and their backups.")
     now = word("now", back_up, "Back up now.")
-    now.add_argument("destination", nargs="?", help="its number or id; all of them by default")
+    now.add_argument("destination", nargs="?", help="its number, label or id; all of them by default")
     verify_word = word("verify", verify, "Read a backup again and check every file in it.")
     verify_word.add_argument("name", nargs="?", help="the backup's name; the newest by default")
     verify_word.add_argument("--whole", action="store_true", help="unpack it completely, too, if there is room")
@@ -46,14 +41,14 @@ def add_words(words: "_SubParsersAction[ArgumentParser]", everywhere: Callable[[
     destination = word("destination", destinations, "Add, test or remove a destination.")
     destination.add_argument("what", choices=("add-folder", "add-s3", "test", "remove"))
     destination.add_argument("target", help="the folder, the bucket, or the number or id of a destination")
-    for option, text in {
+    for flag, text in {
         "--endpoint": "the address of the S3-compatible service",
         "--region": "its region",
         "--prefix": "a folder in the bucket",
         "--key-id": f"the access key; its secret is asked for, or taken from {SECRET}",
         "--label": "what to call it",
     }.items():
-        destination.add_argument(option, default="", help=text)
+        destination.add_argument(flag, default="", help=text)
     destination.add_argument("--private", action="store_true", help="the address is in a private network")
     schedule_word = word("schedule", schedule, "Show or change when backups are made.")
     schedule_word.add_argument("--hour", type=int, help="from 0 to 23, in UTC")
@@ -84,11 +79,11 @@ def listing(arguments: Namespace) -> int:
 def back_up(arguments: Namespace) -> int:
     """One destination, or all."""
     client = client_of(arguments)
-    places = client.call("GET", "/api/backups")["places"]
-    chosen = [_place(places, arguments.destination)] if arguments.destination else places
+    places = PLACES.all(client)
+    chosen = [PLACES.choose(places, arguments.destination)] if arguments.destination else places
     if not chosen:
         raise CommandError("There is no destination yet. Add one: parachute backup destination add-folder /mnt/disk")
-    progress = _progress(arguments)
+    progress = progress_of(arguments)
     jobs = [run_job(client, f"/api/backups/places/{place['id']}/run", {}, progress) for place in chosen]
     show(arguments, {"operations": jobs}, "The backup was made and checked.")
     return 0
@@ -99,14 +94,14 @@ def verify(arguments: Namespace) -> int:
     client = client_of(arguments)
     copies = [
         (place, one)
-        for place in client.call("GET", "/api/backups")["places"]
+        for place in PLACES.all(client)
         for one in place["backups"]
         if arguments.name in (None, one["name"])
     ]
     if not copies:
         raise CommandError("There is no such backup. See: parachute backup list")
     place, copy = max(copies, key=lambda pair: float(pair[1]["madeAt"]))
-    progress = _progress(arguments)
+    progress = progress_of(arguments)
     asked = {"name": copy["name"], "whole": arguments.whole}
     job = run_job(client, f"/api/backups/places/{place['id']}/verify", asked, progress)
     show(arguments, job, f"{copy['name']} can be restored.")
@@ -165,7 +160,7 @@ def destinations(arguments: Namespace) -> int:
     """Add, test or remove."""
     client, target = client_of(arguments), arguments.target
     if arguments.what in ("test", "remove"):
-        place = _place(client.call("GET", "/api/backups")["places"], target)
+        place = PLACES.choose(PLACES.all(client), target)
         path = f"/api/backups/places/{place['id']}"
         if arguments.what == "remove":
             client.call("DELETE", path)
@@ -178,7 +173,7 @@ def destinations(arguments: Namespace) -> int:
     if arguments.what == "add-folder":
         told |= {"kind": "folder", "path": str(Path(target).absolute())}
     else:
-        told |= {"kind": "s3", "bucket": target, "secret": _secret()}
+        told |= {"kind": "s3", "bucket": target, "secret": secret(SECRET, "Secret key")}
         told |= {name: getattr(arguments, name) for name in ("endpoint", "region", "prefix", "key_id")}
     added = client.call("POST", "/api/backups/places", told)
     show(arguments, added, f"{added['label']} works and was added.")
@@ -206,7 +201,7 @@ def download(arguments: Namespace) -> int:
         raise CommandError(f"{target} exists. Choose another name.")
     partial = target.with_name(f"{target.name}.partial")
     url = client.call("POST", "/api/backups/download", {})["url"]
-    progress, began = _progress(arguments), time.time()
+    progress, began = progress_of(arguments), time.time()
     with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         written = client.save(url, file, lambda done: progress.step("download", done, None, began))
     progress.leave()
@@ -225,7 +220,7 @@ def restore(arguments: Namespace) -> int:
     part = _part(arguments)
     told: dict[str, Any] = {"identity": _key(arguments.key_file), "part": part}
     if arguments.source is not None:
-        place = _place(client.call("GET", "/api/backups")["places"], arguments.source)
+        place = PLACES.choose(PLACES.all(client), arguments.source)
         archives = client.call("GET", f"/api/backups/places/{place['id']}/archives")["archives"]
         names = [one["name"] for one in archives]
         if not names or arguments.name not in (None, *names):
@@ -235,11 +230,11 @@ def restore(arguments: Namespace) -> int:
     path, ticket = f"{_RESTORE}/{begun['id']}", str(begun["ticket"])
     try:
         if arguments.file is not None:
-            _send(client, path, ticket, arguments.file, int(begun["chunk"]), _progress(arguments))
-        state = _read(client, path, ticket, _progress(arguments))
+            _send(client, path, ticket, arguments.file, int(begun["chunk"]), progress_of(arguments))
+        state = _read(client, path, ticket, progress_of(arguments))
         _agree(arguments, whole_plan(state) if part is None else part_plan(state, part))
         if part is not None:
-            run_job(client, f"{path}/apply", {"part": part}, _progress(arguments), bearer=ticket)
+            run_job(client, f"{path}/apply", {"part": part}, progress_of(arguments), bearer=ticket)
             show(arguments, state, "It was restored.")
             return 0
     except BaseException:
@@ -286,12 +281,8 @@ def _agree(arguments: Namespace, plan: str) -> None:
     """Show the plan and ask. Raises CommandError unless the owner agrees."""
     if not arguments.json:
         print(plan)
-    if not arguments.yes and input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+    if not agreed(arguments, "Go on?"):
         raise CommandError("Nothing was changed.")
-
-
-def _progress(arguments: Namespace) -> ProgressPrinter:
-    return ProgressPrinter(quiet=arguments.json, live=sys.stderr.isatty())
 
 
 def _part(arguments: Namespace) -> dict[str, str] | None:
@@ -317,20 +308,6 @@ def _wait_for_restart(client: HubClient) -> None:
     raise CommandError("The hub has not come back yet. See its log; the restore goes on at its next start.")
 
 
-def _place(places: list[dict[str, Any]], wanted: str) -> dict[str, Any]:
-    """By the number in the list, or by id."""
-    if wanted.isdigit() and 1 <= int(wanted) <= len(places):
-        return places[int(wanted) - 1]
-    found = next((place for place in places if wanted in (place["id"], place["label"])), None)
-    if found is None:
-        raise CommandError(f"There is no destination {wanted}. See: parachute backup list")
-    return found
-
-
-def _secret() -> str:
-    return os.environ.get(SECRET) or getpass.getpass("Secret key: ")
-
-
 def _key(file: Path | None) -> str:
     """Never an argument: those can be read by every process of the machine."""
     return (file.read_text() if file else getpass.getpass("Recovery key (AGE-SECRET-KEY-1...): ")).strip()
@@ -346,6 +323,6 @@ def _described(state: Mapping[str, Any]) -> str:
             (one["name"], when(one["madeAt"]), size(one["stored"]), "checked" if one["verifiedAt"] else "not checked")
             for one in place["backups"]
         ]
-        lines.append(table(("backup", "made", "size", "state"), rows) if rows else "   no backup yet")
+        lines.append(table(("BACKUP", "MADE", "SIZE", "STATE"), rows, terminal()) if rows else "   no backup yet")
     lines += [f"! {problem['text']}" for problem in state["problems"]]
     return "\n".join(lines) or "There is no destination yet. Add one: parachute backup destination add-folder /mnt/disk"

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from parachute_hub.cli.client import CommandError, HubClient, module_path
-from parachute_hub.cli.progress import ENDS, ProgressPrinter, run_job
+from parachute_hub.cli.grammar import agreed
+from parachute_hub.cli.progress import ENDS, WIDTH, ProgressPrinter, run_job
 from parachute_hub.cli.tables import ago, percent, size, table
+from parachute_hub.cli.terminal import terminal
 from parachute_hub.settings import from_process
 from parachute_hub.system import strict_json
 from parachute_hub.system.log_lines import visible
@@ -45,6 +47,12 @@ def client_of(arguments: Namespace) -> HubClient:
 def show(arguments: Namespace, value: dict[str, Any], text: str) -> None:
     """Print JSON if requested, else text."""
     print(json.dumps(value, indent=2) if arguments.json else text)
+
+
+def progress_of(arguments: Namespace) -> ProgressPrinter:
+    """Shows a job on standard error; nothing with --json."""
+    here = terminal(sys.stderr)
+    return ProgressPrinter(quiet=arguments.json, live=here.width is not None, width=here.width or WIDTH)
 
 
 REPLACED = {
@@ -107,7 +115,9 @@ def status(arguments: Namespace) -> int:
         for module in shown
     ]
     text = (
-        table(("MODULE", "STATE", "VERSION", "PID", "MEMORY", "CPU", ""), rows) if rows else "Nothing is installed yet."
+        table(("MODULE", "STATE", "VERSION", "PID", "MEMORY", "CPU", ""), rows, terminal())
+        if rows
+        else "Nothing is installed yet."
     )
     backups = client.call("GET", "/api/backups")
     problems = [one for one in client.call("GET", "/api/problems")["problems"] if not one["dismissed"]]
@@ -256,11 +266,8 @@ def rollback(arguments: Namespace) -> int:
 
 def uninstall(arguments: Namespace) -> int:
     """Stop a module and remove its code; its data is kept."""
-    if not arguments.yes:
-        if not sys.stdin.isatty():
-            raise CommandError("Use --yes to uninstall without a prompt.", code=2)
-        if input(f"Remove {arguments.module}? Its data stays. [y/N] ").strip().lower() not in ("y", "yes"):
-            return 1
+    if not agreed(arguments, f"Remove {arguments.module}? Its data stays."):
+        return 1
     return _job(arguments, arguments.module, "uninstall", {}, "{short} is removed; its data is kept.")
 
 
@@ -277,7 +284,7 @@ def _follow(arguments: Namespace, name: str, path: str, body: dict[str, Any], do
 
 def _followed(arguments: Namespace, name: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
     """Run a job and return it once it succeeded."""
-    progress = ProgressPrinter(quiet=arguments.json, live=sys.stderr.isatty())
+    progress = progress_of(arguments)
     if not arguments.json:
         print(f"{arguments.word} {name} ...", file=sys.stderr)
     client = client_of(arguments)
@@ -315,22 +322,30 @@ def switch(arguments: Namespace) -> int:
 
 
 def config(arguments: Namespace) -> int:
-    """Show a module's configuration, or change it with KEY=VALUE arguments."""
+    """Show a module's configuration, or change it with KEY=VALUE arguments. Exit code 1 if a test of it failed."""
     client = client_of(arguments)
     path = module_path(arguments.module, "config")
+    if arguments.test:
+        tried = client.call("POST", f"{path}/test", {})
+        show(arguments, tried, f"{arguments.module}: {visible(tried['message'])}")
+        return 0 if tried["ok"] else 1
     if not arguments.assignments:
         answer = client.call("GET", path)
         print(json.dumps(answer, indent=2))
         return 0
-    pairs = [word.partition("=") for word in arguments.assignments]
-    for key, equals, _ in pairs:
-        if not equals or not key:
-            raise CommandError(f"{key!r} is not KEY=VALUE.", code=2)
-    schema = client.call("GET", path)["schema"]
-    changes = {key: _value(text, _kind(schema, key)) for key, _, text in pairs}
+    changes = assigned(arguments.assignments, client.call("GET", path)["schema"])
     answer = client.call("PUT", path, changes)
     show(arguments, answer, f"{arguments.module}: configuration saved.")
     return 0
+
+
+def assigned(words: Sequence[str], schema: dict[str, Any]) -> dict[str, Any]:
+    """The values of KEY=VALUE words, by the types of a schema. Raises CommandError."""
+    pairs = [word.partition("=") for word in words]
+    for key, equals, _ in pairs:
+        if not equals or not key:
+            raise CommandError(f"{key!r} is not KEY=VALUE.", code=2)
+    return {key: _value(text, _kind(schema, key)) for key, _, text in pairs}
 
 
 def _kind(schema: dict[str, Any], key: str) -> object:

@@ -10,6 +10,7 @@ from typing import Any
 from parachute_hub.app.problems import lacking, open_files
 from parachute_hub.cli.client import CommandError, HubClient
 from parachute_hub.cli.commands import client_of, home_of, show
+from parachute_hub.cli.terminal import TINTS, terminal
 from parachute_hub.modules.packages import bun
 from parachute_hub.modules.state.services_file import ServicesFile
 from parachute_hub.problems.checks.hub import OpenFiles, UnusableRows
@@ -111,9 +112,13 @@ def repair(home: Path, client: HubClient, problem: Mapping[str, Any]) -> bool:
 
 def described(problem: Mapping[str, Any]) -> str:
     """One problem with its ways out, for a terminal."""
-    wrapped = "\n".join(wrap(f"{problem['text']} {problem['detail']}".strip(), _WIDTH))
+    width = min(_WIDTH, terminal().width or _WIDTH) - 8
+    wrapped = "\n".join(wrap(f"{problem['text']} {problem['detail']}".strip(), width))
     fixes = "".join(f"\n- {fix['label']}{_where(fix)}" for fix in problem["fixes"])
-    return f"{problem['severity']:<8}{problem['title']}\n{indent(wrapped + fixes, ' ' * 8)}"
+    severity = terminal().paint(problem["severity"], TINTS.get(problem["severity"])) + " " * (
+        8 - len(problem["severity"])
+    )
+    return f"{severity}{problem['title']}\n{indent(wrapped + fixes, ' ' * 8)}"
 
 
 def _where(fix: Mapping[str, Any]) -> str:

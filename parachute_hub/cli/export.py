@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import tarfile
-from argparse import ArgumentParser, Namespace, _SubParsersAction
+from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,8 @@ from attrs import define, field
 
 from parachute_hub.cli.client import CommandError
 from parachute_hub.cli.commands import client_of, show
+from parachute_hub.cli.grammar import Words
+from parachute_hub.cli.kinds import VAULTS
 from parachute_hub.cli.note_files import FileNames, front_matter, note_of, safe_part, title_of
 from parachute_hub.cli.vault_client import VaultRefused, open_vault
 
@@ -36,14 +38,12 @@ class ReadsVault(Protocol):
         """The bytes of a file. Raises VaultRefused."""
 
 
-def add_words(words: "_SubParsersAction[ArgumentParser]", everywhere: Callable[[ArgumentParser], None]) -> None:
+def add_words(words: Words) -> None:
     """Add `export` and `import` to the grammar."""
-    text = "Write a vault's notes to a folder of Markdown files, with attachments."
-    out = words.add_parser("export", help=text, description=text)
+    out = words.add("export", export, "Write a vault's notes to a folder of Markdown files, with attachments.")
     out.add_argument("folder", help="a new folder; after an interruption, the same one again")
-    out.set_defaults(action=export, word="export")
     text = "Bring notes into a vault: a folder of Markdown, an Obsidian vault, or an export."
-    back = words.add_parser("import", help=text, description=text)
+    back = words.add("import", bring, text)
     back.add_argument("source", help="a folder, or a file: zip, tar, notes.json, NDJSON, Markdown")
     back.add_argument(
         "--conflict",
@@ -51,10 +51,9 @@ def add_words(words: "_SubParsersAction[ArgumentParser]", everywhere: Callable[[
         default="keep",
         help="when a note is there with another text: keep it, replace it, or add a second one",
     )
-    back.set_defaults(action=bring, word="import")
     for sub in (out, back):
-        sub.add_argument("--vault", default="default", help="the vault's name [default]")
-        everywhere(sub)
+        vault = sub.add_argument("--vault", default="default", help="the vault's name [default]")
+        vault.completer = VAULTS.offered  # type: ignore[attr-defined]
 
 
 def export(arguments: Namespace) -> int:

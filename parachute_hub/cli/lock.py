@@ -1,30 +1,22 @@
 """`parachute lock`: end all access at once, from the machine."""
 
-import sys
-from argparse import ArgumentParser, Namespace, _SubParsersAction
-from collections.abc import Callable
+from argparse import Namespace
 
-from parachute_hub.cli.client import CommandError
 from parachute_hub.cli.commands import client_of, show
+from parachute_hub.cli.grammar import Words, agreed
 
 
-def add_word(words: "_SubParsersAction[ArgumentParser]", everywhere: Callable[[ArgumentParser], None]) -> None:
+def add_word(words: Words) -> None:
     """Add `lock` to the grammar."""
     text = "End all sessions, tokens, app connections and invitations, and change the signing key."
-    sub = words.add_parser("lock", help=text, description=text)
-    everywhere(sub)
+    sub = words.add("lock", lock, text)
     sub.add_argument("--yes", action="store_true", help="do not ask")
-    sub.set_defaults(action=lock, word="lock")
 
 
 def lock(arguments: Namespace) -> int:
     """End everything, and print what to connect again."""
-    if not arguments.yes:
-        if not sys.stdin.isatty():
-            raise CommandError("Use --yes to lock without a prompt.", code=2)
-        question = "This signs everybody out and disconnects every app. Notes stay. Lock everything? [y/N] "
-        if input(question).strip().lower() not in ("y", "yes"):
-            return 1
+    if not agreed(arguments, "This signs everybody out and disconnects every app. Notes stay. Lock everything?"):
+        return 1
     ended = client_of(arguments).call("POST", "/api/lock")["ended"]
     lines = ["Everything is locked. To do now:"]
     lines += [f"  sign in again: {name}" for name in ended["people"]]

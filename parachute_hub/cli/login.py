@@ -2,27 +2,21 @@
 
 import os
 import sys
-from argparse import ArgumentParser, Namespace, _SubParsersAction
-from collections.abc import Callable
+from argparse import Namespace
 from contextlib import suppress
 from urllib.parse import urlsplit
 
 from parachute_hub.cli.client import CommandError, HubDown
 from parachute_hub.cli.commands import show
+from parachute_hub.cli.grammar import Words
 from parachute_hub.cli.profiles import Profile, profiles
 from parachute_hub.cli.tables import table
 from parachute_hub.system.log_lines import visible
 
 
-def add_words(words: "_SubParsersAction[ArgumentParser]", everywhere: Callable[[ArgumentParser], None]) -> None:
+def add_words(words: Words) -> None:
     """Add the words to the grammar."""
-
-    def word(name: str, action: Callable[[Namespace], int], text: str) -> ArgumentParser:
-        sub = words.add_parser(name, help=text, description=text)
-        everywhere(sub)
-        sub.set_defaults(action=action, word=name)
-        return sub
-
+    word = words.add
     sub = word("login", login, "Sign in to a hub on another machine.")
     sub.add_argument("address", help="its address, such as https://hub.example.com")
     sub.add_argument("--name", help="what to call it here; its host by default")

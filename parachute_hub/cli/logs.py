@@ -10,20 +10,23 @@ from urllib.parse import urlencode
 
 from parachute_hub.cli.client import CommandError, HubDown, module_path
 from parachute_hub.cli.commands import client_of, home_of, show
+from parachute_hub.cli.completion import installed_modules
 from parachute_hub.modules.definition.names import is_short
 from parachute_hub.system.log_lines import LEVELS, LogQuery, visible
 from parachute_hub.system.timestamps import from_utc
 
 HUB = "hub"
+TIME_HELP = "from then on: 10m, 2h, 3d, or a time in UTC (2026-01-31T08:00)"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def add_options(logs: ArgumentParser) -> None:
     """The words that `parachute logs` takes."""
-    logs.add_argument("module", nargs="?", default=HUB, help="the module's short name, or hub [hub]")
+    named = logs.add_argument("module", nargs="?", default=HUB, help="the module's short name, or hub [hub]")
+    named.completer = installed_modules  # type: ignore[attr-defined]
     logs.add_argument("-f", "--follow", action="store_true", help="go on as lines come")
     logs.add_argument("-n", "--lines", type=int, metavar="N", help="only the last N lines")
-    logs.add_argument("--since", metavar="TIME", help="from then on: 10m, 2h, 3d, or a time in UTC (2026-01-31T08:00)")
+    logs.add_argument("--since", metavar="TIME", help=TIME_HELP)
     logs.add_argument("--until", metavar="TIME", help="up to then")
     logs.add_argument("--level", choices=LEVELS, default="debug", help="lines of this level and more serious ones")
     keep = "how much of each log is kept, in megabytes; without a number, what it is now"
@@ -78,8 +81,8 @@ def _print(arguments: Namespace, entries: Iterable[Mapping[str, Any]]) -> None:
 
 def _query(arguments: Namespace, now: float) -> LogQuery:
     return LogQuery(
-        since=_moment(arguments.since, now),
-        until=_moment(arguments.until, now),
+        since=moment(arguments.since, now),
+        until=moment(arguments.until, now),
         level=arguments.level,
         text=arguments.grep,
         count=arguments.lines,
@@ -91,10 +94,10 @@ def _parameters(query: LogQuery) -> str:
     return urlencode({name: value for name, value in told.items() if value not in (None, "")})
 
 
-def _moment(text: str | None, now: float) -> float | None:
+def moment(text: str | None, now: float) -> float | None:
     """Epoch seconds from what people type.
 
-    >>> _moment("2h", 10_000.0), _moment("1970-01-01T01:00", 0.0), _moment(None, 0.0)
+    >>> moment("2h", 10_000.0), moment("1970-01-01T01:00", 0.0), moment(None, 0.0)
     (2800.0, 3600.0, None)
     """
     if text is None:

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 
 from parachute_hub.cli import completion
 from parachute_hub.cli.client import CommandError
-from parachute_hub.cli.parser import parser
+from parachute_hub.cli.parser import first_word, parser
+from parachute_hub.cli.terminal import RED, terminal
 from parachute_hub.settings import BadSetting
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command. Exit codes: 0 success, 1 failure, 2 invalid arguments, 3 no running hub. Never a traceback."""
-    top = parser()
+    words = sys.argv[1:] if words is None else words
     if "_ARGCOMPLETE" in os.environ:
-        completion.complete(top)
-    arguments = top.parse_args(words)
+        completion.complete(parser())
+    arguments = parser(first_word(words)).parse_args(words)
     try:
         code: int = arguments.action(arguments)
         sys.stdout.flush()
@@ -24,10 +25,10 @@ def main(words: Sequence[str] | None = None) -> int:
     except CommandError as error:
         if arguments.json:
             print(json.dumps({"error": str(error), "code": error.code}, indent=2))
-        print(f"parachute: {error}", file=sys.stderr)
+        _say(str(error))
         return error.code
     except BadSetting as error:
-        print(f"parachute: {error}", file=sys.stderr)
+        _say(str(error))
         return 2
     except KeyboardInterrupt:
         return 130
@@ -36,8 +37,12 @@ def main(words: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        print(f"parachute: {error.filename}: {error.strerror}.", file=sys.stderr)
+        _say(f"{error.filename}: {error.strerror}.")
         return 1
+
+
+def _say(error: str) -> None:
+    print(f"{terminal(sys.stderr).paint('parachute:', RED)} {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

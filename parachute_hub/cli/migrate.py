@@ -2,29 +2,28 @@
 
 import sys
 import time
-from argparse import ArgumentParser, Namespace, _SubParsersAction
-from collections.abc import Callable, Mapping
+from argparse import Namespace
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from parachute_hub.cli.client import CommandError, HubClient, HubDown
 from parachute_hub.cli.commands import home_of, show
+from parachute_hub.cli.grammar import Words, agreed
 
 _BASE = "/admin/setup/move-in"
 _PATIENCE = 120.0
 
 
-def add_word(words: "_SubParsersAction[ArgumentParser]", everywhere: Callable[[ArgumentParser], None]) -> None:
+def add_words(words: Words) -> None:
     """Add `migrate` to the grammar."""
     text = "Move in from the older hub of this home, or go back to it."
-    word = words.add_parser("migrate", help=text, description=text)
+    word = words.add("migrate", migrate, text)
     which = word.add_mutually_exclusive_group()
     which.add_argument("--dry-run", action="store_true", help="only list what would come; changes nothing")
     which.add_argument("--undo", action="store_true", help="put back the older hub's files; this hub must be stopped")
     word.add_argument("--yes", action="store_true", help="do not ask")
-    everywhere(word)
-    word.set_defaults(action=migrate, word="migrate")
 
 
 def migrate(arguments: Namespace) -> int:
@@ -40,7 +39,7 @@ def migrate(arguments: Namespace) -> int:
     begun = client.call("POST", f"{_BASE}/plan", {})
     if not arguments.json:
         print(_listed(begun["plan"]))
-    if not arguments.yes and not _agreed("Move in?"):
+    if not agreed(arguments, "Move in?"):
         return 1
     before = client.health().get("instance")
     client.call("POST", _BASE, {"ticket": begun["ticket"]})
@@ -95,8 +94,8 @@ def _undo(arguments: Namespace) -> int:
     )
     if not arguments.yes:
         print(text, file=sys.stderr)
-        if not _agreed("Go back to the older hub?"):
-            return 1
+    if not agreed(arguments, "Go back to the older hub?"):
+        return 1
     home = Home(path)
     try:
         home.lock("parachute migrate --undo")
@@ -112,12 +111,6 @@ def _undo(arguments: Namespace) -> int:
     said = f"Put back: {', '.join(changed)}." if changed else "No file had changed."
     show(arguments, {"put_back": changed}, f"{said} You can start the older hub now.")
     return 0
-
-
-def _agreed(question: str) -> bool:
-    if not sys.stdin.isatty():
-        raise CommandError("Use --yes to go on without a prompt.", code=2)
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _wait_for_restart(home: Path, before: object) -> None:

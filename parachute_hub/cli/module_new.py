@@ -15,7 +15,6 @@ def add_options(sub: ArgumentParser) -> None:
     sub.add_argument("name", help="its short name and mount: `clock` is served at /clock")
     sub.add_argument("--folder", help="where to write it [./NAME]")
     sub.add_argument("--static", action="store_true", help="an app of plain files, without a server of its own")
-    sub.set_defaults(action=new, word="new")
 
 
 def new(arguments: Namespace) -> int:

@@ -1,16 +1,17 @@
 """`parachute notices ...`: everything that the Notices page does but browsers, for a terminal."""
 
-import getpass
 import os
-import sys
 import time
-from argparse import ArgumentParser, Namespace, _SubParsersAction
-from collections.abc import Callable, Mapping
+from argparse import Namespace
+from collections.abc import Mapping
 from typing import Any
 
 from parachute_hub.cli.client import CommandError, HubRefused
 from parachute_hub.cli.commands import client_of, show
+from parachute_hub.cli.grammar import Words, secret
+from parachute_hub.cli.kinds import DESTINATIONS
 from parachute_hub.cli.tables import ago, table
+from parachute_hub.cli.terminal import terminal
 
 SECRET = "PARACHUTE_NOTICE_SECRET"
 _PATH = "/api/notices"
@@ -19,17 +20,9 @@ _KINDS = ("ntfy", "webhook", "email", "ping", "apprise")
 _SECRETS = {"ntfy": "token", "webhook": "secret", "email": "password"}
 
 
-def add_words(words: "_SubParsersAction[ArgumentParser]", everywhere: Callable[[ArgumentParser], None]) -> None:
+def add_words(words: Words) -> None:
     """Add `notices` and its subcommands to the grammar."""
-    top = words.add_parser("notices", help="Hear of problems: ntfy, webhook, e-mail, a sign of life, apprise.")
-    subs = top.add_subparsers(metavar="WORD", required=True)
-
-    def word(name: str, action: Callable[[Namespace], int], text: str) -> ArgumentParser:
-        sub = subs.add_parser(name, help=text, description=text)
-        everywhere(sub)
-        sub.set_defaults(action=action, word=f"notices {name}")
-        return sub
-
+    word = words.group("notices", "Hear of problems: ntfy, webhook, e-mail, a sign of life, apprise.").add
     word("list", listing, "Show where notices go.")
     added = word("add", add, "Add a destination. It gets a first notice, and is kept if that arrives.")
     added.add_argument("kind", choices=_KINDS)
@@ -45,7 +38,8 @@ def add_words(words: "_SubParsersAction[ArgumentParser]", everywhere: Callable[[
         ("test", test, "Send a notice to a destination now."),
         ("remove", remove, "Remove a destination, which is told so."),
     ):
-        word(name, action, text).add_argument("destination", help="its number or id")
+        named = word(name, action, text).add_argument("destination", help="its number, label or id")
+        named.completer = DESTINATIONS.offered  # type: ignore[attr-defined]
     quieted = word("quiet", quiet, "Set quiet hours, or end them.")
     quieted.add_argument("span", help="22:00-07:00, or off")
     quieted.add_argument("--zone", default="UTC", help="the time zone, such as Europe/Berlin [UTC]")
@@ -73,11 +67,11 @@ def add(arguments: Namespace) -> int:
         body |= {"username": arguments.user, "security": arguments.security}
     else:
         body["url"] = arguments.address
-    secret = _secret(arguments)
-    if secret:
+    given = secret(SECRET, "Token or password") if arguments.secret else os.environ.get(SECRET, "")
+    if given:
         if arguments.kind not in _SECRETS:
             raise CommandError(f"A destination of the kind {arguments.kind} has no secret of its own.", code=2)
-        body[_SECRETS[arguments.kind]] = secret
+        body[_SECRETS[arguments.kind]] = given
     try:
         added = client_of(arguments).call("POST", f"{_PATH}/destinations", body)
     except HubRefused as refused:
@@ -91,7 +85,7 @@ def add(arguments: Namespace) -> int:
 def test(arguments: Namespace) -> int:
     """A notice now."""
     client = client_of(arguments)
-    one = _destination(client.call("GET", _PATH), arguments.destination)
+    one = DESTINATIONS.choose(DESTINATIONS.all(client), arguments.destination)
     state = client.call("POST", f"{_PATH}/destinations/{one['id']}/test", {})
     show(arguments, state, f"The notice arrived at {one['label']}.")
     return 0
@@ -100,7 +94,7 @@ def test(arguments: Namespace) -> int:
 def remove(arguments: Namespace) -> int:
     """Remove a destination."""
     client = client_of(arguments)
-    one = _destination(client.call("GET", _PATH), arguments.destination)
+    one = DESTINATIONS.choose(DESTINATIONS.all(client), arguments.destination)
     state = client.call("DELETE", f"{_PATH}/destinations/{one['id']}")
     show(arguments, state, f"{one['label']} was removed.")
     return 0
@@ -136,22 +130,5 @@ def _described(state: Mapping[str, Any], now: float) -> str:
     told = {"error": "errors only", "warning": "errors and warnings", "info": "everything"}[state["least"]]
     hours = state["quiet"]
     quiet_hours = f"{hours['from']} to {hours['to']} ({hours['zone']})" if hours else "none"
-    head = table(("", "KIND", "WHERE", "LAST", ""), rows) if rows else "Notices go nowhere yet."
+    head = table(("", "KIND", "WHERE", "LAST", ""), rows, terminal()) if rows else "Notices go nowhere yet."
     return f"{head}\n\nTold: {told}. Quiet hours: {quiet_hours}."
-
-
-def _destination(state: Mapping[str, Any], wanted: str) -> Mapping[str, Any]:
-    for number, one in enumerate(state["destinations"], 1):
-        if wanted in (str(number), one["id"]):
-            found: Mapping[str, Any] = one
-            return found
-    raise CommandError(f"There is no destination {wanted}. See: parachute notices list")
-
-
-def _secret(arguments: Namespace) -> str:
-    """From the environment or typed; never an argument, which other users of the machine could read."""
-    if not arguments.secret:
-        return os.environ.get(SECRET, "")
-    if not sys.stdin.isatty():
-        raise CommandError(f"Set {SECRET}, or run this in a terminal.", code=2)
-    return getpass.getpass("Token or password: ")

@@ -25,12 +25,14 @@ _CLEAR = "\r\x1b[K"
 class ProgressPrinter:
     """Displays a job's progress. `live` is for terminals: the current step, on a line that is overwritten.
 
-    In a pipe, only complete lines are printed: each step once, and the job's output. `quiet` prints nothing.
+    `width` is the terminal's, in columns. In a pipe, only complete lines are printed: each step once, and the job's
+    output. `quiet` prints nothing.
     """
 
     out: TextIO = field(factory=lambda: sys.stderr)
     quiet: bool = False
     live: bool = False
+    width: int = WIDTH
     _log: tuple[str, ...] = ()
     _steps: int = 0
 
@@ -43,7 +45,9 @@ class ProgressPrinter:
         text += "".join(f"    {visible(line)}\n" for line in unseen(self._log, log))
         self._steps, self._log = len(steps), log
         if self.live:
-            text = _CLEAR + text + (under_way(steps, time.time()) if job.get("status") not in ENDS else "")
+            text = (
+                _CLEAR + text + (under_way(steps, time.time(), self.width - 1) if job.get("status") not in ENDS else "")
+            )
         if text:
             self.out.write(text)
             self.out.flush()
@@ -72,7 +76,7 @@ def unseen(before: Sequence[str], now: Sequence[str]) -> Sequence[str]:
     return tuple(now)
 
 
-def under_way(steps: Sequence[dict[str, Any]], now: float | None = None) -> str:
+def under_way(steps: Sequence[dict[str, Any]], now: float | None = None, width: int = WIDTH) -> str:
     """The current step, on a line that fits a terminal. With `now`, in epoch seconds, also how long it takes yet.
 
     >>> under_way([{"name": "fetch", "state": "running", "bytes": 2097152}])
@@ -88,12 +92,12 @@ def under_way(steps: Sequence[dict[str, Any]], now: float | None = None) -> str:
         return ""
     done, total = current.get("bytes") or 0, current.get("total")
     if not total:
-        return f"  {current['name']} ...{f' {size(done)}' if done else ''}"[:WIDTH]
+        return f"  {current['name']} ...{f' {size(done)}' if done else ''}"[:width]
     share = min(1.0, done / total)
     bar = f"[{'#' * int(share * _BAR):-<{_BAR}}] {share * 100:.0f} % of {size(total)}"
     passed = 0.0 if now is None else now - datetime.fromisoformat(current["startedAt"]).timestamp()
     left = f", about {lasting(passed * (total - done) / done)} left" if done and passed > _SURE_AFTER else ""
-    return f"  {current['name']} {bar}{left}"[:WIDTH]
+    return f"  {current['name']} {bar}{left}"[:width]
 
 
 def follow(

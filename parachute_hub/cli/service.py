@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from argparse import ArgumentParser, Namespace, _SubParsersAction
+from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -13,6 +13,7 @@ from attrs import frozen
 
 from parachute_hub.cli.client import CommandError
 from parachute_hub.cli.commands import home_of, show
+from parachute_hub.cli.grammar import Words
 from parachute_hub.system.atomic_files import atomic_write
 
 NAME = "parachute.service"
@@ -98,19 +99,15 @@ def _quoted(word: str) -> str:
     return '"{}"'.format(word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%"))
 
 
-def add_words(words: "_SubParsersAction[ArgumentParser]", everywhere: Callable[[ArgumentParser], None]) -> None:
+def add_words(words: Words) -> None:
     """The subcommands."""
-    text = "Keep the hub running in the background (Linux with systemd)."
-    service = words.add_parser("service", help=text, description=text)
-    below = service.add_subparsers(metavar="WORD", required=True)
+    service = words.group("service", "Keep the hub running in the background (Linux with systemd).")
     for name, action, told in (
         ("install", _install, "Start the hub now, after a crash, and whenever you sign in."),
         ("status", _status, "Show whether the service is installed and running."),
         ("uninstall", _uninstall, "Stop the service and remove it; the hub's data stays."),
     ):
-        sub = below.add_parser(name, help=told, description=told)
-        everywhere(sub)
-        sub.set_defaults(action=action, word=f"service {name}")
+        sub = service.add(name, action, told)
         if name == "install":
             sub.add_argument("--listen", help="a port, address:port or Twisted endpoint [1939]")
             sub.add_argument("--catalog", help="modules to offer: published, reference, or a file")

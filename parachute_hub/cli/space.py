@@ -1,44 +1,36 @@
 """`parachute space`: what takes room, clearing it, and limits for people and vaults."""
 
 import re
-from argparse import ArgumentParser, Namespace, _SubParsersAction
-from collections.abc import Callable
+from argparse import Namespace
 from typing import Any
 from urllib.parse import quote
 
-from parachute_hub.cli.client import CommandError
 from parachute_hub.cli.commands import client_of, show
+from parachute_hub.cli.grammar import Words
+from parachute_hub.cli.kinds import PEOPLE, VAULTS
 from parachute_hub.cli.tables import size, table
+from parachute_hub.cli.terminal import terminal
 
 LEFTOVERS = ("downloads", "copies", "logs")
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _SIZE = re.compile(r"(\d+)\s*([KMGT]?)(?:I?B)?", re.IGNORECASE)
 
 
-def add_word(words: "_SubParsersAction[ArgumentParser]", everywhere: Callable[[ArgumentParser], None]) -> None:
+def add_words(words: Words) -> None:
     """Add `space` and its words to the grammar."""
     text = "Show what takes room on the disk, clear it, and limit people and vaults."
-    space = words.add_parser("space", help=text, description=text)
-    everywhere(space)
-    space.set_defaults(action=shown, word="space")
-    below = space.add_subparsers(metavar="WORD")
-
-    def word(name: str, action: Callable[[Namespace], int], text: str) -> ArgumentParser:
-        sub = below.add_parser(name, help=text, description=text)
-        everywhere(sub)
-        sub.set_defaults(action=action, word=f"space {name}")
-        return sub
-
+    word = words.group("space", text, shown).add
     clear = word("clear", cleared, "Clear downloads, copies from before updates, or older logs.")
     clear.add_argument("what", choices=LEFTOVERS)
     trash = word("empty-trash", emptied, "Delete for good what is in the trash of a vault.")
-    trash.add_argument("vault")
-    for name, action, whom in (
-        ("vault", vault_limited, "a vault"),
-        ("person", person_limited, "a person's own vaults"),
+    trash.add_argument("vault", help="its name").completer = VAULTS.offered  # type: ignore[attr-defined]
+    for name, action, whom, kind in (
+        ("vault", vault_limited, "a vault", VAULTS),
+        ("person", person_limited, "a person's own vaults", PEOPLE),
     ):
         limit = word(f"limit-{name}", action, f"Limit the room of {whom}; 0 for no limit.")
-        limit.add_argument("name", help="its name" if name == "vault" else "their username")
+        named = limit.add_argument("name", help=f"the {kind.called}'s name or id")
+        named.completer = kind.offered  # type: ignore[attr-defined]
         limit.add_argument("size", type=_size, metavar="SIZE", help="such as 500M or 2G; 0 for no limit")
 
 
@@ -51,7 +43,7 @@ def shown(arguments: Namespace) -> int:
         *((one["what"], size(one["bytes"]), f"parachute space clear {one['what']}") for one in space["leftovers"]),
     ]
     free = f"{size(space['free'])} of {size(space['total'])} are free."
-    show(arguments, space, f"{free}\n\n{table(('WHAT', 'ROOM', 'LIMIT'), rows)}")
+    show(arguments, space, f"{free}\n\n{table(('WHAT', 'ROOM', 'LIMIT'), rows, terminal())}")
     return 0
 
 
@@ -78,11 +70,8 @@ def vault_limited(arguments: Namespace) -> int:
 def person_limited(arguments: Namespace) -> int:
     """Limit a person's own vaults together."""
     client = client_of(arguments)
-    users = client.call("GET", "/api/users")["users"]
-    found = [user for user in users if user["username"].lower() == arguments.name.lower()]
-    if not found:
-        raise CommandError(f"Nobody here signs in as {arguments.name}.")
-    return _set(arguments, client.call("PUT", f"/api/users/{found[0]['id']}/quota", {"bytes": arguments.size}))
+    person = PEOPLE.choose(PEOPLE.all(client), arguments.name)
+    return _set(arguments, client.call("PUT", f"/api/users/{person['id']}/quota", {"bytes": arguments.size}))
 
 
 def _set(arguments: Namespace, answer: Any) -> int:

@@ -1,21 +1,80 @@
-"""Plain tables for a terminal."""
+"""Tables, sizes and durations for a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import Final
+
+from parachute_hub.cli.terminal import BOLD, PLAIN, TINTS, Terminal
+from parachute_hub.system.log_lines import visible
+
+_NARROWEST: Final = 8
+_GAP: Final = "  "
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns padded to their widest cell, without trailing blanks.
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], on: Terminal = PLAIN) -> str:
+    """Columns padded to their widest cell, without trailing blanks. Where a terminal is narrower, the widest fold.
 
     >>> print(table(("A", "B"), [("1", "two"), ("three", "4")]))
     A      B
     1      two
     three  4
+    >>> print(table(("A", "B"), [("1", "two or more words")], Terminal(12)))
+    A  B
+    1  two or
+       more
+       words
     """
-    everything = [tuple(head), *(tuple(row) for row in rows)]
-    widths = [max(len(row[column]) for row in everything) for column in range(len(head))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in everything
-    )
+    everything = [tuple(visible(cell.replace("\n", " ")) for cell in row) for row in (head, *rows)]
+    widths = [max(map(cells, column)) for column in zip(*everything, strict=True)]
+    while on.width is not None and sum(widths) + len(_GAP) * (len(widths) - 1) > on.width and max(widths) > _NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    return "\n".join(line for number, row in enumerate(everything) for line in _lines(row, widths, on, number == 0))
+
+
+def _lines(row: Sequence[str], widths: Sequence[int], on: Terminal, head: bool) -> Iterator[str]:
+    tints = [BOLD if head else TINTS.get(cell) if place else None for place, cell in enumerate(row)]
+    for parts in zip_longest(*(fold(cell, width) for cell, width in zip(row, widths, strict=True)), fillvalue=""):
+        last = max((place for place, part in enumerate(parts) if part), default=-1)
+        painted = (
+            on.paint(part, tint) + " " * (width - cells(part) if place < last else 0)
+            for place, (part, width, tint) in enumerate(zip(parts, widths, tints, strict=True))
+            if place <= last
+        )
+        yield _GAP.join(painted)
+
+
+def cells(text: str) -> int:
+    """The columns that a text takes in a terminal.
+
+    >>> cells("Groß"), cells("\u65e5\u672c"), cells("e\u0301")
+    (4, 4, 1)
+    """
+    if text.isascii():
+        return len(text)
+    from unicodedata import category, east_asian_width
+
+    wide = sum(east_asian_width(letter) in "WF" for letter in text)
+    return len(text) + wide - sum(category(letter) in ("Mn", "Me", "Cf") for letter in text)
+
+
+def fold(text: str, width: int) -> list[str]:
+    """Lines of at most `width` columns, broken between words where there are some.
+
+    >>> fold("one two", 5), fold("abcdefg", 3), fold("", 3)
+    (['one', 'two'], ['abc', 'def', 'g'], [''])
+    """
+    lines = [""]
+    for word in text.split(" "):
+        joined = f"{lines[-1]} {word}" if lines[-1] else word
+        if cells(joined) <= width:
+            lines[-1] = joined
+            continue
+        lines += [""] if lines[-1] else []
+        for letter in word:
+            if cells(lines[-1] + letter) > width:
+                lines.append("")
+            lines[-1] += letter
+    return lines
 
 
 def size(count: float | None) -> str:

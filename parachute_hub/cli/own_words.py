@@ -1,0 +1,24 @@
+"""Words that work without the API, or for the whole hub: lock, module, auth, completion."""
+
+from argparse import Namespace
+
+from parachute_hub.cli import commands, completion, lock, module_new, recovery
+from parachute_hub.cli.grammar import Words
+
+
+def add_words(words: Words) -> None:
+    """Add them to the grammar."""
+    lock.add_word(words)
+    module = words.group("module", "For module authors.")
+    module_new.add_options(module.add("new", module_new.new, "Make a working module from a template."))
+    check = module.add("check", commands.check, "Check a module folder before publishing it.")
+    check.add_argument("folder", help="where its package.json is")
+    auth = words.group("auth", "Recover accounts from this machine.")
+    auth.add("reset-owner", recovery.reset_owner, "Give the owner a new password (a way back in).")
+    shells = words.add("completion", _completion, "Print what a shell needs to complete words and names.")
+    shells.add_argument("shell", choices=completion.SHELLS, help="your shell")
+
+
+def _completion(arguments: Namespace) -> int:
+    print(completion.script(arguments.shell))
+    return 0
