@@ -67,8 +67,19 @@ async function offer(from, told) {
   $("archive").focus()
 }
 
+// How far something is that began at `began` (in Unix milliseconds), and how long it takes yet.
+function far(doing, done, of, began) {
+  const passed = (Date.now() - began) / 1000
+  const seconds = done > 0 && passed > 3 ? Math.round((passed * (of - done)) / done) : 0
+  const words = seconds < 90 ? `${seconds} seconds` : `${Math.round(seconds / 60)} minutes`
+  const left = seconds > 1 ? `, about ${words} left` : ""
+  $("doing").textContent = `${doing}: ${megabytes(done)} of ${megabytes(of)}${left}`
+  $("progress").value = Math.min(1, done / of)
+}
+
 // Parts can be sent again: the hub says how much it has, so a short loss of the network costs nothing.
 async function upload(file) {
+  const began = Date.now()
   let sent = 0
   let failures = 0
   while (sent < file.size) {
@@ -81,20 +92,20 @@ async function upload(file) {
       else if (error.error || ++failures > 20) throw error
       await pause(1000)
     }
-    $("doing").textContent = `Sending the backup: ${megabytes(sent)} of ${megabytes(file.size)}`
-    $("progress").value = sent / file.size
+    far("Sending the backup", sent, file.size, began)
   }
   await call("POST", `/${restore.id}/end`)
 }
 
 async function follow() {
+  const began = Date.now()
   for (;;) {
     const state = await call("GET", `/${restore.id}`)
     if (state.phase === "failed") throw new Error(state.error)
     if (state.phase === "ready") return plan(state)
     const { bytes = 0, of = 0 } = state.progress
-    $("doing").textContent = of ? `Checking the backup: ${megabytes(bytes)} of ${megabytes(of)}` : "Reading the backup…"
-    if (of) $("progress").value = Math.min(1, bytes / of)
+    if (of) far("Checking the backup", bytes, of, began)
+    else $("doing").textContent = "Reading the backup…"
     await pause(500)
   }
 }
