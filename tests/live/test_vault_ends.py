@@ -8,6 +8,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.live.harness import HubProcess, Reply, fetch, hub, packed_examples
+from tests.live.test_command import run
 
 DAY = 86400.0
 
@@ -23,6 +24,12 @@ class VaultEndTests(SynchronousTestCase):
     def ask(self, method: str, path: str, body: Any = None) -> Reply:
         headers = {"Authorization": f"Bearer {self.key}"}
         return fetch(f"{self.hub.url}/vault/old{path}", method=method, headers=headers, body=body)
+
+    def command(self, *words: str) -> str:
+        """What `parachute space` prints."""
+        done = run(self.hub.home, "space", *words)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return str(done.stdout)
 
     def call(self, name: str, **arguments: Any) -> Reply:
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
@@ -58,7 +65,7 @@ class VaultEndTests(SynchronousTestCase):
     def test_a_full_vault_can_be_read_and_emptied(self) -> None:
         """By REST and by assistants, until there is room again."""
         big = self.ask("POST", "/api/notes", {"content": os.urandom(400_000).hex()}).json()["id"]
-        self.hub.client.call("PUT", "/vaults/old/quota", {"bytes": 700_000})
+        self.assertIn("old may take 684 KB.", self.command("limit-vault", "old", "684K"))
         note = {"content": "one more"}
         self.hub.wait_for(lambda: self.ask("POST", "/api/notes", note).status == 507, "the vault to be full")
         self.assertIn("empty the trash", self.ask("POST", "/api/notes", note).json()["message"])
@@ -68,6 +75,9 @@ class VaultEndTests(SynchronousTestCase):
         self.assertTrue(refused["isError"])
         self.assertIn("has no room for this", refused["content"][0]["text"])
         self.assertEqual(self.ask("DELETE", f"/api/notes/{big}").status, 200)
-        self.assertEqual(self.ask("DELETE", "/api/trash").status, 200)
+        self.assertIn("of 684 KB", self.command())
+        self.assertIn("The trash of old is empty.", self.command("empty-trash", "old"))
+        self.assertIn("freed.", self.command("clear", "logs"))
+        self.assertIn("owner may take 2.0 GB.", self.command("limit-person", "owner", "2 GB"))
         self.hub.wait_for(lambda: self.ask("POST", "/api/notes", note).status == 201, "room again")
         self.assertFalse(self.call("create-note", content="by an assistant").json()["result"].get("isError"))

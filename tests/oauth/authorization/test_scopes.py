@@ -1,3 +1,4 @@
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -152,6 +153,13 @@ class AttenuationTests(SynchronousTestCase):
             attenuate(asked, authority_of(member(default="write", work="read"))),
             ("vault:default:admin", "vault:work:read", "scribe:transcribe"),
         )
+
+    def test_a_borrowed_vault_gives_no_verb_that_makes_keys(self) -> None:
+        """Such keys would outlive the sharing. Who may only read gets no more than that."""
+        held = authority_of(evolve(member(own="write", theirs="write", seen="read"), borrowed=("theirs", "seen")))
+        asked = [f"vault:{name}:{verb}" for name in ("own", "theirs", "seen") for verb in ("read", "write", "admin")]
+        expected = (*asked[:3], "vault:theirs:read", "vault:theirs:write", "vault:seen:read")
+        self.assertEqual(attenuate(asked, held), expected)
 
     def test_tokens_delegate_within_their_scopes(self) -> None:
         """Who may mint what."""
