@@ -196,6 +196,12 @@ class BackupState:
             failures=place.failures,
         )
 
+    def with_key(self, recipient: str, **changes: Any) -> Self:
+        """Change the present key, unless another one was made meanwhile."""
+        if self.key is None or self.key.recipient != recipient:
+            return self
+        return evolve(self, key=evolve(self.key, **changes))
+
     def with_place(self, place: BackupPlace) -> Self:
         """Add a destination."""
         return evolve(self, places=(*self.places, place))

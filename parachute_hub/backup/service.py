@@ -110,7 +110,7 @@ class Backups:
         identity = self.identity(key.recipient)
         if identity is None or typed.strip().upper() != identity[-4:].upper():
             raise Refused(400, "wrong_characters", "These are not the last four characters of the key on the sheet.")
-        await self.ledger.change(lambda state: evolve(state, key=evolve(key, confirmed_at=self.now())))
+        await self.ledger.change(lambda state: state.with_key(key.recipient, confirmed_at=self.now()))
         await self.done("backup-key-confirmed")
 
     async def forget_identity(self) -> None:
@@ -118,8 +118,12 @@ class Backups:
         key = self._key()
         if key.confirmed_at is None:
             raise Refused(409, "not_confirmed", "Confirm first that you have the sheet.")
-        older = tuple(evolve(one, identity=None) for one in self.state.older_keys)
-        await self.ledger.change(lambda state: evolve(state, key=evolve(key, identity=None), older_keys=older))
+
+        def without(state: BackupState) -> BackupState:
+            older = tuple(evolve(one, identity=None) for one in state.older_keys)
+            return evolve(state.with_key(key.recipient, identity=None), older_keys=older)
+
+        await self.ledger.change(without)
         await self.done("backup-key-removed")
 
     def identity(self, recipient: str) -> str | None:

@@ -50,6 +50,13 @@ class RecordsTests(SynchronousTestCase):
         self.assertEqual(checked.history(PLACE).made_at, 2.0)
         self.assertEqual(len(checked.copies), 1)
 
+    def test_a_change_of_the_former_key_leaves_a_newer_one_alone(self) -> None:
+        """Somebody confirms a sheet while another tab makes a new key."""
+        self.assertEqual(STATE.with_key("age1former", confirmed_at=5.0), STATE)
+        self.assertEqual(BackupState().with_key("age1", confirmed_at=5.0), BackupState())
+        changed = STATE.with_key("age1", confirmed_at=5.0).key
+        self.assertEqual(changed and changed.confirmed_at, 5.0)
+
     def test_a_destination_keeps_its_number(self) -> None:
         state = STATE.with_place(evolve(PLACE, id="q")).with_place(evolve(PLACE, failures=1))
         self.assertEqual([(one.id, one.failures) for one in state.places], [("p", 1), ("q", 0)])
