@@ -58,8 +58,11 @@ class RecordsTests(SynchronousTestCase):
         self.assertEqual(changed and changed.confirmed_at, 5.0)
 
     def test_a_destination_keeps_its_number(self) -> None:
-        state = STATE.with_place(evolve(PLACE, id="q")).with_place(evolve(PLACE, failures=1))
+        state = STATE.with_place(evolve(PLACE, id="q")).updated(evolve(PLACE, failures=1))
         self.assertEqual([(one.id, one.failures) for one in state.places], [("p", 1), ("q", 0)])
+
+    def test_one_that_was_removed_stays_removed(self) -> None:
+        self.assertEqual(STATE.without_place("p").updated(PLACE).places, ())
 
     def test_forgetting_a_destination_forgets_its_backups(self) -> None:
         state = STATE.without_place("p")
