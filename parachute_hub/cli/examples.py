@@ -27,7 +27,7 @@ EXAMPLES: Final = {
         "parachute logs vault -f",
         "parachute logs vault --since 2h --level warning",
         "parachute logs vault --grep timeout -n 50 --json",
-        "parachute logs --keep 20",
+        "parachute logs --keep 10",
     ),
     "config": ("parachute config scribe", "parachute config scribe provider=groq", "parachute config scribe --test"),
     "doctor": ("parachute doctor", "parachute doctor --fix"),
