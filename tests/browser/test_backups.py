@@ -324,9 +324,11 @@ class BucketTests(BackupsCase):
     def fill(self, **changes: str) -> None:
         told = {**self.bucket.told(), **changes}
         self.page.get_by_label("Kind of place").select_option("s3")
+        self.page.evaluate("for (const each of document.querySelectorAll('form details')) each.open = true")
         for label, name in {
             "Address of the service": "endpoint",
             "Bucket": "bucket",
+            "Region": "region",
             "Access key": "key_id",
             "Secret key": "secret",
         }.items():
