@@ -43,6 +43,7 @@ class EdgeTests(NotesCase):
         expect(device.page.get_by_label("Title")).to_be_focused()
         device.page.keyboard.press("Enter")
         expect(device.page.get_by_label("Text")).to_be_focused()
+        self.eventually(lambda: len(held) > 0, device.page, "the editor to be asked for")
         return device, held
 
     def session(self, device: Device) -> CDPSession:
