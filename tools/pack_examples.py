@@ -6,8 +6,12 @@ makes `OUT/<name>-<version>.tgz` for each module and `OUT/catalog.json`. A pack 
 """
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +25,32 @@ def pack(folder: Path, out: Path, bun: Path) -> Path:
     """One module's tarball for a registry."""
     manifest: dict[str, Any] = json.loads((folder / "package.json").read_text())
     target = out / f"{manifest['name'].rpartition('/')[2]}-{manifest['version']}.tgz"
-    sources = [path for path in folder.rglob("*") if path.is_file() and not {"dist", "node_modules"} & {*path.parts}]
-    if target.exists() and target.stat().st_mtime > max(path.stat().st_mtime for path in sources):
+    if target.exists() and target.stat().st_mtime > max(path.stat().st_mtime for path in _sources(folder)):
         return target
     if "build" in manifest.get("scripts", {}):
         run([str(bun), "run", "build"], folder)
     # A registry that serves this folder would go on offering the earlier version.
     for earlier in out.glob(f"{target.name.rpartition('-')[0]}-*.tgz"):
         earlier.unlink()
-    run([str(bun), "pm", "pack", "--quiet", "--filename", str(target)], folder)
+    with packable(folder) as whole:
+        run([str(bun), "pm", "pack", "--quiet", "--filename", str(target)], whole)
     return target
+
+
+@contextmanager
+def packable(folder: Path) -> Iterator[Path]:
+    """The folder, or a copy with files in place of links: packing leaves links out, and the kit is linked."""
+    if not any(path.is_symlink() for path in _sources(folder)):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="parachute-pack-") as temporary:
+        copy = Path(temporary, folder.name)
+        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("node_modules"))
+        yield copy
+
+
+def _sources(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and not {"dist", "node_modules"} & {*path.parts}]
 
 
 def run(words: list[str], folder: Path) -> None:

@@ -1,10 +1,10 @@
 #!/usr/bin/env bun
-// The smallest Parachute module. The hub starts it with PORT set, waits for an answer, and forwards
-// every request for /hello unchanged. docs/module-author.md explains each line.
+// The hub starts this with PORT set, waits for an answer, and forwards every request below the module's mount
+// unchanged. docs/module-author.md of the hub explains each line.
 import manifest from "./.parachute/module.json"
 import { version } from "./package.json"
 
-const [mount = "/hello"] = manifest.paths
+const [mount = "/"] = manifest.paths
 const info = {
   name: manifest.manifestName,
   displayName: manifest.displayName,
@@ -17,8 +17,8 @@ const page = `<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>${manifest.displayName}</title>
-<h1>Hello from a Parachute module</h1>
-<p>This page comes from ${manifest.manifestName} ${version}, a program that your hub installed and keeps running.</p>
+<h1>${manifest.displayName}</h1>
+<p>${manifest.tagline}. This page is written in server.ts.</p>
 </html>
 `
 
@@ -35,7 +35,7 @@ const server = Bun.serve({
   },
   fetch: () => Response.json({ error: "Not found" }, { status: 404 }),
 })
-console.log(`hello: listening on ${server.url.origin}${mount}`)
+console.log(`${manifest.name}: listening on ${server.url.origin}${mount}`)
 
 process.on("SIGTERM", async () => {
   await server.stop() // Requests in flight get their answer first.

@@ -136,7 +136,11 @@ EXAMPLES: Final = {
     "service install": ("parachute service install", "parachute service install --listen 2000"),
     "service status": ("parachute service status",),
     "service uninstall": ("parachute service uninstall",),
+    "update": ("parachute update", "parachute update --yes"),
     "module new": ("parachute module new clock", "parachute module new site --static"),
+    "module dev": ("parachute module dev ./clock", "parachute module dev ./clock --with vault"),
+    "module test": ("parachute module test ./clock",),
+    "module kit": ("parachute module kit ./clock",),
     "module check": ("parachute module check ./clock",),
     "auth reset-owner": ("parachute auth reset-owner",),
 }

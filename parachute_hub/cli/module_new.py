@@ -1,7 +1,8 @@
-"""`parachute module new`: a working module from a template."""
+"""`parachute module new`: a working module from a template. `parachute module kit` writes the kit into any module."""
 
 import json
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,41 @@ from parachute_hub.cli.client import CommandError
 from parachute_hub.cli.commands import show
 from parachute_hub.modules.definition import names
 
+KIT = ("files.ts", "http.ts", "hub-token.ts", "register.ts", "testing.ts")
+"""Code for any module to keep in its folder `kit`; testing.ts is for its tests."""
+
 
 def add_options(sub: ArgumentParser) -> None:
     sub.add_argument("name", help="its short name and mount: `clock` is served at /clock")
     sub.add_argument("--folder", help="where to write it [./NAME]")
     sub.add_argument("--static", action="store_true", help="an app of plain files, without a server of its own")
+
+
+def kit(arguments: Namespace) -> int:
+    """Write this hub's kit into a module, over an earlier one."""
+    folder = Path(arguments.folder)
+    if not (folder / "package.json").is_file():
+        raise CommandError(
+            f"{folder} is not a module: it has no package.json. `parachute module new` makes one.", code=2
+        )
+    place = next((folder / one for one in ("src/kit", "kit") if (folder / one).is_dir()), folder / "kit")
+    _write(place, kit_content())
+    text = f"The kit is in {place}. Name that folder under `files` in package.json if your module uses it."
+    show(arguments, {"folder": str(place), "files": [*KIT]}, text)
+    return 0
+
+
+def kit_content() -> dict[str, str]:
+    """The files of the kit, by name."""
+    place = files("parachute_hub.modules.definition").joinpath("kit")
+    return {name: place.joinpath(name).read_text() for name in KIT}
+
+
+def _write(folder: Path, content: Mapping[str, str]) -> None:
+    for path, text in content.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
 
 
 def new(arguments: Namespace) -> int:
@@ -27,20 +58,15 @@ def new(arguments: Namespace) -> int:
         raise CommandError(f"{name!r} cannot be a module's name. Use lower case letters, digits and dashes.", code=2)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CommandError(f"{folder} exists already. Choose another --folder.")
-    for path, text in content(name, static=arguments.static).items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
+    _write(folder, content(name, static=arguments.static))
     findings = [str(finding) for finding in check(folder)]
     lines = [
         f"{folder} is a working module.",
         *findings,
-        f"Install it:        parachute install ./{folder}"
-        if not folder.is_absolute()
-        else f"parachute install {folder}",
-        f"See it:            /{name} on your hub",
-        f"Follow its output: parachute logs {name} -f",
-        f"After a change:    install it again; `parachute module check {folder}` says what is wrong",
+        f"Run it:        parachute module dev {folder}",
+        f"Test it:       parachute module test {folder}",
+        f"Check it:      parachute module check {folder}",
+        f"Keep it:       parachute install {folder if folder.is_absolute() else f'./{folder}'}",
     ]
     show(arguments, {"folder": str(folder), "name": name, "findings": findings}, "\n".join(lines))
     return 1 if findings else 0
@@ -85,7 +111,9 @@ def content(name: str, *, static: bool) -> dict[str, str]:
     else:
         manifest["startCmd"] = [f"my-{name}"]
         parts = {"server.ts": filled("server.ts"), ".parachute/icon.svg": filled("module-icon.svg")}
-        package |= {"bin": {f"my-{name}": "server.ts"}, "files": ["server.ts", ".parachute"]}
+        package |= {"bin": {f"my-{name}": "server.ts"}, "files": ["server.ts", "kit", ".parachute"]}
+    parts["test/module.test.ts"] = filled("module.test.ts")
+    parts |= {f"kit/{path}": text for path, text in kit_content().items()}
     return {"package.json": _json(package), ".parachute/module.json": _json(manifest), **parts}
 
 

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from parachute_hub.cli import commands, completion, lock, module_new, recovery
+from parachute_hub.cli import commands, completion, lock, module_dev, module_new, recovery
 from parachute_hub.cli.grammar import Words
 
 
@@ -11,6 +11,14 @@ def add_words(words: Words) -> None:
     lock.add_word(words)
     module = words.group("module", "For module authors.")
     module_new.add_options(module.add("new", module_new.new, "Make a working module from a template."))
+    module_dev.add_options(
+        module.add("dev", module_dev.dev, "Run a module's folder behind a hub, and again as its files change.")
+    )
+    for name, action, text in (
+        ("test", module_dev.test, "Run a module's own tests, with the bun of the hub."),
+        ("kit", module_new.kit, "Write code for any module into its folder: hub tokens, files, tests."),
+    ):
+        module.add(name, action, text).add_argument("folder", nargs="?", default=".", help="the module's folder [.]")
     check = module.add("check", commands.check, "Check a module folder before publishing it.")
     check.add_argument("folder", help="where its package.json is")
     auth = words.group("auth", "Recover accounts from this machine.")

@@ -34,6 +34,7 @@ _FILES: Final = {
     "migrate": "migrate",
     "export": "export import",
     "service": "service",
+    "update": "update",
     "login": "login logout hubs",
     "space": "space",
     "own_words": "lock module auth completion",

@@ -1,13 +1,17 @@
-"""`parachute service`: the hub as a systemd service of this user, which starts it again after a crash or a restart."""
+"""`parachute service`: the hub as a service of this user, which starts it again after a crash or a restart.
+
+systemd on Linux, launchd on macOS.
+"""
 
 import os
+import plistlib
 import shutil
 import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from attrs import frozen
 
@@ -17,6 +21,7 @@ from parachute_hub.cli.grammar import Words
 from parachute_hub.system.atomic_files import atomic_write
 
 NAME = "parachute.service"
+LABEL = "local.parachute.hub"
 _STOP_SECONDS = 30
 _PATIENCE_SECONDS = 60
 
@@ -24,8 +29,27 @@ Run: TypeAlias = Callable[[Sequence[str]], tuple[int, str]]
 """Runs a program; its exit code and what it said."""
 
 
+class Manager(Protocol):
+    """What keeps the hub running."""
+
+    def install(self, program: Sequence[str], variables: Mapping[str, str]) -> None:
+        """Write what starts `program`, and start it now and at every sign-in. Raises CommandError."""
+
+    def uninstall(self) -> bool:
+        """Stop it and remove what was written. False if there is none. Raises CommandError."""
+
+    def restart(self) -> None:
+        """Stop it and start it again. Raises CommandError."""
+
+    def state(self) -> dict[str, str | bool]:
+        """Whether it is installed and starts by itself, and whether it is `active` now."""
+
+    def after_install(self) -> str:
+        """What to tell about the log, and about starting before anybody signs in."""
+
+
 @frozen(kw_only=True)
-class Service:
+class Systemd:
     """The unit in `folder`, and the systemd that `run` talks to."""
 
     folder: Path
@@ -35,16 +59,17 @@ class Service:
     def path(self) -> Path:
         return self.folder / NAME
 
-    def install(self, text: str) -> None:
-        """Write the unit, and start it now and at every sign-in. Raises CommandError."""
+    def install(self, program: Sequence[str], variables: Mapping[str, str]) -> None:
+        """Implements Manager."""
+        text = unit(program, variables)
         self.folder.mkdir(parents=True, exist_ok=True)
         atomic_write(self.path, text.encode())
         self._must("daemon-reload")
         self._must("enable", NAME)
-        self._must("restart", NAME)
+        self.restart()
 
     def uninstall(self) -> bool:
-        """Stop it and remove the unit. False if there is none. Raises CommandError."""
+        """Implements Manager."""
         if not self.path.exists():
             return False
         self._must("disable", "--now", NAME)
@@ -52,8 +77,12 @@ class Service:
         self._must("daemon-reload")
         return True
 
+    def restart(self) -> None:
+        """Implements Manager."""
+        self._must("restart", NAME)
+
     def state(self) -> dict[str, str | bool]:
-        """Whether it is installed and starts by itself, and systemd's word for what it does now."""
+        """Implements Manager, with systemd's own word for what it does now."""
         return {
             "installed": self.path.exists(),
             "unit": str(self.path),
@@ -61,13 +90,72 @@ class Service:
             "active": self._ask("is-active", NAME)[1].strip() or "unknown",
         }
 
+    def after_install(self) -> str:
+        """Implements Manager."""
+        return (
+            f"Its log: journalctl --user -u {NAME} -f\n"
+            "To start it with the machine, before you sign in: loginctl enable-linger"
+        )
+
     def _ask(self, *words: str) -> tuple[int, str]:
         return self.run(["systemctl", "--user", *words])
 
     def _must(self, *words: str) -> None:
-        code, said = self._ask(*words)
-        if code:
-            raise CommandError(f"`systemctl --user {' '.join(words)}` failed: {said.strip() or f'exit code {code}'}")
+        _must(self.run, ["systemctl", "--user", *words])
+
+
+@frozen(kw_only=True)
+class Launchd:
+    """The agent in `folder`, and the launchd that `run` talks to. `user` is the number of the user."""
+
+    folder: Path
+    logs: Path
+    user: int
+    run: Run
+
+    @property
+    def path(self) -> Path:
+        return self.folder / f"{LABEL}.plist"
+
+    def install(self, program: Sequence[str], variables: Mapping[str, str]) -> None:
+        """Implements Manager."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.logs.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(self.path, agent(program, variables, self.logs), mode=0o644)
+        # One that runs keeps what it was started with.
+        self.run(["launchctl", "bootout", self._name()])
+        _must(self.run, ["launchctl", "bootstrap", f"gui/{self.user}", str(self.path)])
+
+    def uninstall(self) -> bool:
+        """Implements Manager."""
+        if not self.path.exists():
+            return False
+        self.run(["launchctl", "bootout", self._name()])
+        self.path.unlink()
+        return True
+
+    def restart(self) -> None:
+        """Implements Manager."""
+        _must(self.run, ["launchctl", "kickstart", "-k", self._name()])
+
+    def state(self) -> dict[str, str | bool]:
+        """Implements Manager."""
+        code, said = self.run(["launchctl", "print", self._name()])
+        active = "unknown" if code else "active" if "state = running" in said else "inactive"
+        return {"installed": self.path.exists(), "unit": str(self.path), "enabled": code == 0, "active": active}
+
+    def after_install(self) -> str:
+        """Implements Manager."""
+        return f"Its log: {self.logs}"
+
+    def _name(self) -> str:
+        return f"gui/{self.user}/{LABEL}"
+
+
+def _must(run: Run, words: Sequence[str]) -> None:
+    code, said = run(words)
+    if code:
+        raise CommandError(f"`{' '.join(words)}` failed: {said.strip() or f'exit code {code}'}")
 
 
 def unit(program: Sequence[str], variables: Mapping[str, str]) -> str:
@@ -99,9 +187,26 @@ def _quoted(word: str) -> str:
     return '"{}"'.format(word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%"))
 
 
+def agent(program: Sequence[str], variables: Mapping[str, str], logs: Path) -> bytes:
+    """The property list (launchd.plist(5)): started at sign-in, and again when it ends with an error."""
+    return plistlib.dumps(
+        {
+            "Label": LABEL,
+            "ProgramArguments": [*program],
+            "EnvironmentVariables": dict(variables),
+            "RunAtLoad": True,
+            "KeepAlive": {"SuccessfulExit": False},
+            "ExitTimeOut": _STOP_SECONDS,
+            "ProcessType": "Interactive",
+            "StandardOutPath": str(logs),
+            "StandardErrorPath": str(logs),
+        }
+    )
+
+
 def add_words(words: Words) -> None:
     """The subcommands."""
-    service = words.group("service", "Keep the hub running in the background (Linux with systemd).")
+    service = words.group("service", "Keep the hub running in the background (systemd on Linux, launchd on macOS).")
     for name, action, told in (
         ("install", _install, "Start the hub now, after a crash, and whenever you sign in."),
         ("status", _status, "Show whether the service is installed and running."),
@@ -114,23 +219,19 @@ def add_words(words: Words) -> None:
 
 
 def _install(arguments: Namespace) -> int:
-    home, service = home_of(arguments), _service()
+    home, service = home_of(arguments), _manager()
     program = [sys.executable, "-m", "parachute_hub.cli.main", "serve", "--home", str(home)]
     for option, value in (("--listen", arguments.listen), ("--catalog", arguments.catalog)):
         program += [option, value] if value else []
-    # Modules run programs, which a service would not find on systemd's short PATH.
-    service.install(unit(program, {"PATH": os.environ.get("PATH", os.defpath)}))
-    text = (
-        f"The hub runs as a service now, with its data in {home}.\n"
-        f"Its log: journalctl --user -u {NAME} -f\n"
-        "To start it with the machine, before you sign in: loginctl enable-linger"
-    )
+    # Modules run programs, which a service would not find on its own short PATH.
+    service.install(program, {"PATH": os.environ.get("PATH", os.defpath)})
+    text = f"The hub runs as a service now, with its data in {home}.\n{service.after_install()}"
     show(arguments, service.state(), text)
     return 0
 
 
 def _status(arguments: Namespace) -> int:
-    state = _service().state()
+    state = _manager().state()
     begins = "starts when you sign in" if state["enabled"] else "does not start by itself"
     text = f"The service is {state['active']} and {begins}." if state["installed"] else "The service is not installed."
     show(arguments, state, text)
@@ -138,23 +239,35 @@ def _status(arguments: Namespace) -> int:
 
 
 def _uninstall(arguments: Namespace) -> int:
-    service = _service()
+    service = _manager()
     removed = service.uninstall()
     text = "The service is gone; the hub's data stays." if removed else "The service is not installed."
     show(arguments, {**service.state(), "removed": removed}, text)
     return 0
 
 
-def _service() -> Service:
+def manager() -> Manager | None:
+    """The service manager of this machine, if it is one of those that are known here."""
+    if sys.platform == "darwin":
+        library = Path.home() / "Library"
+        logs = library / "Logs" / "Parachute" / "hub.log"
+        return Launchd(folder=library / "LaunchAgents", logs=logs, user=os.getuid(), run=_run)
     if shutil.which("systemctl") is None:
-        raise CommandError("There is no systemd here. Let your system's own service manager run `parachute serve`.")
+        return None
     settings = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return Service(folder=settings / "systemd" / "user", run=_run)
+    return Systemd(folder=settings / "systemd" / "user", run=_run)
+
+
+def _manager() -> Manager:
+    found = manager()
+    if found is None:
+        raise CommandError("There is no systemd here. Let your system's own service manager run `parachute serve`.")
+    return found
 
 
 def _run(words: Sequence[str]) -> tuple[int, str]:
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=_PATIENCE_SECONDS)
     except subprocess.TimeoutExpired:
-        return 1, "systemd does not answer."
+        return 1, f"{words[0]} does not answer."
     return done.returncode, done.stdout + done.stderr

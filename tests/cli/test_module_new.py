@@ -8,7 +8,10 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.cli.main import main
+from parachute_hub.cli.module_new import KIT, content, kit_content
 from parachute_hub.modules.definition.lint import check
+
+ROOT = Path(__file__).parents[2]
 
 
 def run(*words: str) -> tuple[int, str]:
@@ -29,6 +32,33 @@ class NewTests(SynchronousTestCase):
             self.assertNotIn("{", (folder / "dist/index.html").read_text() if options else "")
             manifest = json.loads((folder / ".parachute/module.json").read_text())
             self.assertEqual((manifest["paths"], manifest["displayName"]), (["/my-clock"], "My clock"))
+            for name, text in kit_content().items():
+                self.assertEqual((folder / "kit" / name).read_text(), text)
+
+    def test_the_smallest_example_is_the_template(self) -> None:
+        example = (ROOT / "examples/hello/server.ts").read_text()
+        self.assertEqual(content("hello", static=False)["server.ts"], example)
+
+    def test_the_reference_modules_share_the_kit(self) -> None:
+        """Links, so that there is one kit; `testing.ts` is for authors."""
+        place = ROOT / "parachute_hub/modules/definition/kit"
+        self.assertEqual(sorted(path.name for path in place.iterdir()), [*KIT])
+        for module in ("vault", "scribe"):
+            linked = {path.name: path.resolve() for path in (ROOT / "examples" / module / "src/kit").iterdir()}
+            self.assertEqual(linked, {name: place / name for name in KIT if name != "testing.ts"})
+
+    def test_the_kit_is_renewed_where_it_is(self) -> None:
+        for place in ("kit", "src/kit"):
+            folder = Path(self.mktemp())
+            (folder / place).mkdir(parents=True)
+            (folder / "package.json").write_text("{}")
+            (folder / place / "files.ts").write_text("// of an earlier hub")
+            with redirect_stdout(StringIO()):
+                self.assertEqual(main(["module", "kit", str(folder)]), 0)
+            self.assertEqual((folder / place / "files.ts").read_text(), kit_content()["files.ts"])
+        with redirect_stderr(StringIO()) as told:
+            self.assertEqual(main(["module", "kit", self.mktemp()]), 2)
+        self.assertIn("is not a module", told.getvalue())
 
     def test_refusals(self) -> None:
         folder = Path(self.mktemp())

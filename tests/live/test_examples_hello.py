@@ -13,7 +13,7 @@ class HelloTests(ExampleTestCase):
         info = (await hello.ask("GET", "/hello/.parachute/info")).json()
         icon = await hello.ask("GET", info["iconUrl"])
         self.assertEqual((page.status, page.headers["content-type"]), (200, "text/html; charset=utf-8"))
-        self.assertIn(b"Hello from a Parachute module", page.body)
+        self.assertIn(b"<h1>Hello</h1>", page.body)
         self.assertEqual((await hello.ask("GET", "/hello/")).body, page.body)
         self.assertEqual((health.status, health.json()), (200, {"status": "ok"}))
         self.assertEqual(info["name"], "parachute-hello")

@@ -9,6 +9,7 @@ from twisted.internet.utils import getProcessOutputAndValue
 
 from parachute_hub.modules.definition import catalog, manifests
 from tests.support.examples import EXAMPLES, ExampleTestCase, bun
+from tools.pack_examples import packable
 
 NAMES = ("hello", "notes", "scribe", "vault")
 
@@ -24,7 +25,8 @@ class PackageTests(ExampleTestCase):
         words = ["pm", "pack", "--quiet", "--filename", str(tarball)]
         # No bun on PATH: the pack's own scripts must find the one that runs them.
         env = {"PATH": "/usr/bin:/bin", "HOME": str(packs)}
-        _out, err, code = await getProcessOutputAndValue(bun(), words, env=env, path=str(EXAMPLES / name))
+        with packable(EXAMPLES / name) as whole:
+            _out, err, code = await getProcessOutputAndValue(bun(), words, env=env, path=str(whole))
         self.assertEqual(code, 0, err)
         with tarfile.open(tarball) as archive:
             archive.extractall(packs)

@@ -12,7 +12,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 
-from tests.support.examples import EXAMPLES, ExampleTestCase, Module, Reply
+from tests.support.examples import ExampleTestCase, Module, Reply
 
 SECRET = "s3cret-of-the-hub"
 TRANSCRIBE = "/v1/audio/transcriptions"
@@ -333,15 +333,3 @@ class ProviderTests(ScribeTestCase):
         self.assertEqual((await vault.ask("POST", url, headers=headers, data=data)).status, 401)
         await scribe.process.signal("KILL")
         self.assertEqual((await vault.ask("POST", url, token=key, headers=headers, data=data)).status, 502)
-
-
-class KitTests(ExampleTestCase):
-    """`src/kit` is meant to be copied; the copies in this repository are equal."""
-
-    def test_the_copies_are_the_same(self) -> None:
-        names = sorted(path.name for path in (EXAMPLES / "vault/src/kit").iterdir())
-        self.assertEqual(names, ["files.ts", "http.ts", "hub-token.ts", "register.ts"])
-        self.assertEqual(names, sorted(path.name for path in (EXAMPLES / "scribe/src/kit").iterdir()))
-        for name in names:
-            ours, theirs = ((EXAMPLES / module / "src/kit" / name).read_text() for module in ("vault", "scribe"))
-            self.assertEqual(ours, theirs, name)

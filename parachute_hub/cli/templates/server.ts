@@ -1,9 +1,10 @@
 #!/usr/bin/env bun
-// The hub starts this with PORT set, waits for an answer, and forwards every request below the module's mount.
+// The hub starts this with PORT set, waits for an answer, and forwards every request below the module's mount
+// unchanged. docs/module-author.md of the hub explains each line.
 import manifest from "./.parachute/module.json"
 import { version } from "./package.json"
 
-const [mount] = manifest.paths
+const [mount = "/"] = manifest.paths
 const info = {
   name: manifest.manifestName,
   displayName: manifest.displayName,
@@ -17,7 +18,7 @@ const page = `<!doctype html>
 <meta name="viewport" content="width=device-width">
 <title>${manifest.displayName}</title>
 <h1>${manifest.displayName}</h1>
-<p>Change this page in server.ts.</p>
+<p>${manifest.tagline}. This page is written in server.ts.</p>
 </html>
 `
 
@@ -34,7 +35,7 @@ const server = Bun.serve({
   },
   fetch: () => Response.json({ error: "Not found" }, { status: 404 }),
 })
-console.log(`listening on ${server.url.origin}${mount}`)
+console.log(`${manifest.name}: listening on ${server.url.origin}${mount}`)
 
 process.on("SIGTERM", async () => {
   await server.stop() // Requests in flight get their answer first.

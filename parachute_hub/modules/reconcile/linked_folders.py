@@ -20,11 +20,15 @@ _RESTING = frozenset({ModuleState.STOPPED, ModuleState.STOPPING, ModuleState.HEL
 
 @define(kw_only=True)
 class LinkedFolders:
-    """Compares each linked folder's newest modification time with the last one seen."""
+    """Compares each linked folder's newest modification time with the last one seen.
+
+    A folder that is still being written, by an editor or a build, is left until it has kept still for one look.
+    """
 
     directory: ModuleDirectory
     supervisor: SupervisorApi
     _seen: dict[str, int] = field(factory=dict, init=False)
+    _latest: dict[str, int] = field(factory=dict, init=False)
     _failures: FailureLog = field(factory=FailureLog, init=False)
     _log: Logger = field(factory=Logger, init=False)
 
@@ -37,11 +41,16 @@ class LinkedFolders:
         linked = self.directory.records.get(short).linked
         if linked is None:
             self._seen.pop(short, None)
+            self._latest.pop(short, None)
             return
         latest = newest_change(Path(linked))
-        before = self._seen.setdefault(short, latest)
         status = self.supervisor.status(short)
-        if latest > before:
+        # Something may have changed between its start and the first look.
+        started = latest if status is None or status.started_at is None else int(status.started_at * 1e9)
+        before = self._seen.setdefault(short, min(latest, started))
+        still = self._latest.get(short) == latest
+        self._latest[short] = latest
+        if latest > before and still:
             self._seen[short] = latest
             if status is not None and status.state not in _RESTING:
                 self._log.info("Restarting {short}: a file in {folder} changed", short=short, folder=linked)

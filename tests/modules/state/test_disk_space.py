@@ -196,7 +196,11 @@ class Linked(SynchronousTestCase):
         later = newest_change(folder) + 10**9
         os.utime(folder / "node_modules" / "x" / "y", ns=(later, later))
         linked.look()
-        os.utime(folder / "server.ts", ns=(later, later))
+        for still_writing in range(3):
+            later += still_writing
+            os.utime(folder / "server.ts", ns=(later, later))
+            linked.look()
+        self.assertEqual(supervisor.calls, [("start", "toy")])
         linked.look()
         linked.look()
         self.assertEqual(supervisor.calls, [("start", "toy"), ("restart", "toy")])
@@ -205,7 +209,25 @@ class Linked(SynchronousTestCase):
         self.started(supervisor)
         os.utime(folder / "server.ts", ns=(later + 10**9, later + 10**9))
         linked.look()
+        linked.look()
         self.assertEqual(len(supervisor.calls), 3)
+
+    def test_a_change_right_after_the_start_counts(self) -> None:
+        home = Home(self.mktemp())
+        folder = write(Path(self.mktemp()).absolute(), {"server.ts": "1"})
+        home.register()
+        home.records.change("toy", linked=str(folder), package="@toys/toy", row="toys-toy")
+        changed = newest_change(folder) / 1e9
+        for started, calls in ((changed + 1, 1), (changed - 1, 2)):
+            supervisor = FakeSupervisor()
+            supervisor.outcome["toy"] = Status(
+                short="toy", state=ModuleState.READY, reason="", since=0.0, started_at=started
+            )
+            self.started(supervisor)
+            linked = LinkedFolders(directory=home.directory, supervisor=supervisor)
+            linked.look()
+            linked.look()
+            self.assertEqual(len(supervisor.calls), calls)
 
     def started(self, supervisor: FakeSupervisor) -> None:
         """Start it: a fake answers immediately."""

@@ -1,0 +1,166 @@
+"""`parachute update`: a newer hub, by the tool that installed this one."""
+
+import json
+import os
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from attrs import frozen
+
+from parachute_hub import __version__
+from parachute_hub.cli.client import CommandError, HubClient
+from parachute_hub.cli.commands import home_of, show
+from parachute_hub.cli.grammar import Words
+
+PACKAGE = "parachute-hub"
+_PLATFORMS = {
+    "render": "This hub runs on Render. Sync your copy of the repository, then press Manual Deploy, Deploy latest "
+    "commit.",
+    "fly": "This hub runs on Fly. In your copy of the repository: git pull, then fly deploy.",
+    "container": "This hub runs in a container. Where it was started: git pull, then docker compose up -d --build; or "
+    "docker compose pull and docker compose up -d for a ready-made image.",
+    "clone": "This hub runs from a clone. In its folder: git pull, then make run.",
+}
+
+
+@frozen(kw_only=True)
+class Installed:
+    """How this hub was installed: `kind`, and the command that updates it, empty where that is done elsewhere."""
+
+    kind: str
+    command: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class Traces:
+    """What tells how it was installed. `direct_url` is the package's record of its origin (PEP 610).
+
+    `marks` are the names of the files in the environment's folder and of those that mark a container.
+    """
+
+    python: str
+    marks: frozenset[str]
+    environ: Mapping[str, str]
+    installer: str = ""
+    direct_url: Mapping[str, object] | None = None
+
+
+def how_installed(traces: Traces) -> Installed:
+    """Decide from the traces.
+
+    >>> how_installed(Traces(python="/x/bin/python", marks=frozenset({"uv-receipt.toml"}), environ={}))
+    Installed(kind='uv tool', command=('uv', 'tool', 'upgrade', 'parachute-hub'))
+    """
+    if "RENDER" in traces.environ:
+        return Installed(kind="render")
+    if "FLY_APP_NAME" in traces.environ:
+        return Installed(kind="fly")
+    if traces.marks & {".dockerenv", ".containerenv"}:
+        return Installed(kind="container")
+    origin = traces.direct_url or {}
+    if _part(origin, "dir_info").get("editable"):
+        return Installed(kind="clone")
+    if "pipx_metadata.json" in traces.marks:
+        return Installed(kind="pipx", command=("pipx", "upgrade", PACKAGE))
+    if "uv-receipt.toml" in traces.marks:
+        return Installed(kind="uv tool", command=("uv", "tool", "upgrade", PACKAGE))
+    spec = _spec(origin)
+    if traces.installer == "uv":
+        words = ("uv", "pip", "install", "--python", traces.python, "--upgrade", spec)
+        return Installed(kind="uv", command=words)
+    return Installed(kind="pip", command=(traces.python, "-m", "pip", "install", "--upgrade", spec))
+
+
+def _spec(origin: Mapping[str, object]) -> str:
+    """What to install: from where it came, else by name.
+
+    >>> _spec({"url": "https://git.test/hub", "vcs_info": {"vcs": "git", "requested_revision": "main"}})
+    'parachute-hub @ git+https://git.test/hub@main'
+    """
+    url, vcs = origin.get("url"), _part(origin, "vcs_info")
+    if not isinstance(url, str) or not vcs:
+        return PACKAGE
+    revision = vcs.get("requested_revision")
+    return f"{PACKAGE} @ {vcs.get('vcs', 'git')}+{url}{f'@{revision}' if revision else ''}"
+
+
+def _part(origin: Mapping[str, object], name: str) -> Mapping[str, object]:
+    part = origin.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def add_words(words: Words) -> None:
+    """The word."""
+    sub = words.add("update", update, "Update the hub itself, by the tool that installed it.")
+    sub.add_argument("--yes", action="store_true", help="do not ask; without a terminal, it only shows the command")
+
+
+def update(arguments: Namespace) -> int:
+    """Show the command, run it if that is wanted, and restart the service if there is one."""
+    from parachute_hub.cli.service import manager
+
+    found = how_installed(_traces())
+    told = {"version": __version__, "installed_by": found.kind, "command": [*found.command]}
+    if not found.command:
+        show(arguments, {**told, "updated": False}, _PLATFORMS[found.kind])
+        return 0
+    shown = " ".join(found.command)
+    if not arguments.yes and (arguments.json or not sys.stdin.isatty() or not _agreed(found.kind, shown)):
+        show(arguments, {**told, "updated": False}, f"This is hub {__version__}, installed by {found.kind}: {shown}")
+        return 0
+    _run(found.command)
+    after = _version()
+    service = manager()
+    restarted = service is not None and after != __version__ and service.state()["active"] == "active"
+    if restarted and service is not None:
+        service.restart()
+    if after == __version__:
+        text = f"Hub {__version__} is the newest."
+    elif restarted:
+        text = f"The hub was updated from {__version__} to {after}, and its service restarted."
+    else:
+        running = HubClient(home_of(arguments)).running
+        text = f"The hub was updated from {__version__} to {after}.{' Restart it to use it.' if running else ''}"
+    show(arguments, {**told, "updated": after != __version__, "new_version": after, "restarted": restarted}, text)
+    return 0
+
+
+def _agreed(kind: str, command: str) -> bool:
+    print(f"This is hub {__version__}, installed by {kind}. The update runs:\n  {command}")
+    return input("Run it now? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _run(command: Sequence[str]) -> None:
+    try:
+        # With --json, standard output is for the answer alone.
+        code = subprocess.run(command, check=False, stdout=sys.stderr).returncode
+    except FileNotFoundError:
+        raise CommandError(f"{command[0]} was not found, although it installed this hub. Is it on the PATH?") from None
+    if code:
+        raise CommandError(
+            f"`{' '.join(command)}` failed with exit code {code}. The hub was not changed by this command."
+        )
+
+
+def _traces() -> Traces:
+    files = {path.name for path in Path(sys.prefix).iterdir()}
+    files |= {Path(mark).name for mark in ("/.dockerenv", "/run/.containerenv") if os.path.exists(mark)}
+    installed = metadata.distribution(PACKAGE)
+    origin = installed.read_text("direct_url.json")
+    return Traces(
+        python=sys.executable,
+        marks=frozenset(files),
+        environ=os.environ,
+        installer=(installed.read_text("INSTALLER") or "").strip(),
+        direct_url=json.loads(origin) if origin else None,
+    )
+
+
+def _version() -> str:
+    """The version that a new process would run."""
+    words = [sys.executable, "-c", "import parachute_hub; print(parachute_hub.__version__)"]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()

@@ -1,0 +1,94 @@
+"""How the hub was installed, told from what the tools leave behind, and what updates it."""
+
+import json
+from argparse import Namespace
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from io import StringIO
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub import __version__
+from parachute_hub.cli import service, update
+from parachute_hub.cli.update import Installed, Traces, how_installed
+
+PYTHON = "/env/bin/python"
+GIT = {"url": "https://git.test/hub.git", "vcs_info": {"vcs": "git", "commit_id": "1"}}
+
+
+def traces(*marks: str, installer: str = "pip", origin: Any = None, **environ: str) -> Traces:
+    return Traces(python=PYTHON, marks=frozenset(marks), environ=environ, installer=installer, direct_url=origin)
+
+
+class HowTests(SynchronousTestCase):
+    def test_each_way(self) -> None:
+        pip = (PYTHON, "-m", "pip", "install", "--upgrade")
+        uv = ("uv", "pip", "install", "--python", PYTHON, "--upgrade")
+        by_git = "parachute-hub @ git+https://git.test/hub.git"
+        for given, kind, command in (
+            (traces(RENDER="true"), "render", ()),
+            (traces(FLY_APP_NAME="mine"), "fly", ()),
+            (traces(".dockerenv"), "container", ()),
+            (traces(".containerenv", "pipx_metadata.json"), "container", ()),
+            (traces(origin={"url": "file:///x", "dir_info": {"editable": True}}), "clone", ()),
+            (traces("pyvenv.cfg", "pipx_metadata.json"), "pipx", ("pipx", "upgrade", "parachute-hub")),
+            (traces("uv-receipt.toml", installer="uv"), "uv tool", ("uv", "tool", "upgrade", "parachute-hub")),
+            (traces("pyvenv.cfg", installer="uv"), "uv", (*uv, "parachute-hub")),
+            (traces(origin={"url": "file:///x.whl", "archive_info": {}}), "pip", (*pip, "parachute-hub")),
+            (traces(origin=GIT), "pip", (*pip, by_git)),
+            (
+                traces(origin={**GIT, "vcs_info": {"vcs": "git", "requested_revision": "v1"}}),
+                "pip",
+                (*pip, f"{by_git}@v1"),
+            ),
+        ):
+            self.assertEqual(how_installed(given), Installed(kind=kind, command=command))
+            self.assertEqual(kind in update._PLATFORMS, not command)
+
+
+class UpdateTests(SynchronousTestCase):
+    """The command, with an installer and a service that only keep what they are told."""
+
+    def setUp(self) -> None:
+        self.ran: list[Sequence[str]] = []
+        self.restarts = 0
+        self.active = "active"
+        self.patch(update, "_run", self.ran.append)
+        self.patch(update, "_version", lambda: "99.0.0")
+        self.patch(service, "manager", lambda: self)
+
+    def state(self) -> dict[str, str]:
+        return {"active": self.active}
+
+    def restart(self) -> None:
+        self.restarts += 1
+
+    def update(self, given: Traces, *, yes: bool) -> dict[str, Any]:
+        self.patch(update, "_traces", lambda: given)
+        arguments = Namespace(yes=yes, json=True, home=self.mktemp())
+        with redirect_stdout(StringIO()) as out:
+            self.assertEqual(update.update(arguments), 0)
+        told: dict[str, Any] = json.loads(out.getvalue())
+        return told
+
+    def test_it_is_shown_and_with_yes_it_is_run(self) -> None:
+        given = traces("pipx_metadata.json")
+        shown = self.update(given, yes=False)
+        self.assertEqual(
+            (shown["command"], shown["updated"], self.ran), (["pipx", "upgrade", "parachute-hub"], False, [])
+        )
+        done = self.update(given, yes=True)
+        self.assertEqual((done["version"], done["new_version"], done["restarted"]), (__version__, "99.0.0", True))
+        self.assertEqual((self.ran, self.restarts), ([("pipx", "upgrade", "parachute-hub")], 1))
+        self.active = "inactive"
+        self.assertFalse(self.update(given, yes=True)["restarted"])
+
+    def test_what_is_updated_elsewhere_is_only_told(self) -> None:
+        self.assertEqual(self.update(traces(RENDER="true"), yes=True)["installed_by"], "render")
+        self.assertEqual(self.ran, [])
+
+    def test_the_newest_restarts_nothing(self) -> None:
+        self.patch(update, "_version", lambda: __version__)
+        self.assertEqual(self.update(traces("uv-receipt.toml"), yes=True)["updated"], False)
+        self.assertEqual(self.restarts, 0)
