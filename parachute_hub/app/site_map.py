@@ -28,11 +28,12 @@ from parachute_hub.admin.people_parts import people_parts
 from parachute_hub.admin.stream_api import EventsArea, Streams
 from parachute_hub.admin.vault_command import VaultCommand
 from parachute_hub.admin.vaults_api import VaultsApi
-from parachute_hub.app.adapters import ModuleTokens
+from parachute_hub.app.adapters import ModuleTokens, self_check
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.discovery import advertised, tiles
 from parachute_hub.app.installed import InstalledModules
 from parachute_hub.app.runtime import ModuleRuntime
+from parachute_hub.modules.definition import json_schemas
 from parachute_hub.modules.launch.configuration import Configuration
 from parachute_hub.modules.packages.facts import PackageFacts
 from parachute_hub.modules.state.disk_space import size_of
@@ -43,7 +44,7 @@ from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.conventions import PREFIXES, Conventions
 from parachute_hub.site.front_page import FrontPage, Visitor
 from parachute_hub.site.root import MountedArea
-from parachute_hub.site.well_known import INFO_PAGES, WellKnown, document
+from parachute_hub.site.well_known import INFO_PAGES, SCHEMAS, WellKnown, document
 from parachute_hub.supervise.output.log_files import read_log
 from parachute_hub.system.timestamps import to_the_second
 
@@ -110,9 +111,9 @@ def public_parts(
         MountedArea(("/api/ready",), Ready(states).app.resource()),
         MountedArea(("/api/hub",), About(about, who, lambda: time.monotonic() - began).app.resource()),
         MountedArea(
-            ("/.well-known/parachute.json", INFO_PAGES.rstrip("/"), "/.parachute"),
+            ("/.well-known/parachute.json", INFO_PAGES.rstrip("/"), SCHEMAS.rstrip("/"), "/.parachute"),
             WellKnown(
-                lambda: advertised(engine.installed_modules.modules(), engine.links), origins.issuer
+                lambda: advertised(engine.installed_modules.modules(), engine.links), origins.issuer, json_schemas.text
             ).app.resource(),
         ),
     ]
@@ -218,7 +219,13 @@ def admin_parts(
         MountedArea(("/vaults",), vaults_area.app.resource()),
         MountedArea(("/account/vaults",), own_vaults.app.resource()),
         MountedArea(("/admin",), AdminApp()),
-        *people_parts(accounts, who, vaults.names),
+        *people_parts(
+            accounts,
+            who,
+            vaults.names,
+            apps=oauth.connections.connected_names,
+            reach=self_check(core.health.instance, core.reactor),
+        ),
     ]
 
 

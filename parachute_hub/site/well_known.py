@@ -1,5 +1,6 @@
 """`/.well-known/parachute.json` and the cards of hub and modules: what is served here, for modules and clients."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from parachute_hub.site.errors import not_found
 SEED_VERSION = "0.0.0-linked"
 INFO_PAGES = "/.well-known/parachute/"
 """Prefix of the cards of modules that have none of their own."""
+SCHEMAS = "/.well-known/parachute-schemas/"
+"""Prefix of the JSON Schemas for module authors: module.json, services.json, catalog.json."""
 
 _HUB = {
     "name": "parachute-hub",
@@ -149,9 +152,15 @@ class WellKnown:
 
     app: Klein = area()
 
-    def __init__(self, modules: Callable[[], Iterable[Advertised]], origin: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        modules: Callable[[], Iterable[Advertised]],
+        origin: Callable[[], str],
+        schema: Callable[[str], bytes | None],
+    ) -> None:
         self._modules = modules
         self._origin = origin
+        self._schema = schema
 
     @app.route("/.well-known/parachute.json", methods=["GET", "HEAD", "OPTIONS"])
     def parachute(self, request: IRequest) -> bytes:
@@ -167,6 +176,14 @@ class WellKnown:
     def module(self, request: IRequest, name: str) -> bytes:
         """The card of a module that has none at its mount."""
         return self._public(request, lambda: self._card(name))
+
+    @app.route("/.well-known/parachute-schemas/<name>.json", methods=["GET", "HEAD", "OPTIONS"])
+    def schema(self, request: IRequest, name: str) -> bytes:
+        """The JSON Schema of a file that module authors write."""
+        found = self._schema(name)
+        if found is None:
+            raise not_found("There is no such schema.")
+        return self._public(request, lambda: json.loads(found))
 
     def _card(self, name: str) -> dict[str, Any]:
         for module in self._modules():

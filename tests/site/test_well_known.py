@@ -109,7 +109,9 @@ class DocumentTests(SynchronousTestCase):
 class CardTests(SynchronousTestCase):
     def card(self, path: str, method: str = "GET") -> Answer:
         toy = Advertised(name="toys-toy", version="1.2.0", mounts=(mounted("/toy"),), display_name="Toy")
-        return ask(WellKnown(lambda: [toy], lambda: ORIGIN).app.resource(), path, method=method)
+        return ask(
+            WellKnown(lambda: [toy], lambda: ORIGIN, {"module": b'{"a": 1}'}.get).app.resource(), path, method=method
+        )
 
     def test_the_hub_describes_itself_at_the_root(self) -> None:
         """Modules that claim that path do not get it."""
@@ -122,3 +124,8 @@ class CardTests(SynchronousTestCase):
         told = self.card("/.well-known/parachute/toys-toy").json()
         self.assertEqual(told, {"name": "toys-toy", "displayName": "Toy", "tagline": "", "version": "1.2.0"})
         self.assertEqual(self.card("/.well-known/parachute/gone").status, 404)
+
+    def test_schemas_for_authors(self) -> None:
+        told = self.card("/.well-known/parachute-schemas/module.json")
+        self.assertEqual((told.status, told.json()), (200, {"a": 1}))
+        self.assertEqual(self.card("/.well-known/parachute-schemas/other.json").status, 404)

@@ -223,24 +223,29 @@ def load(path: Path | None, home: Path) -> Catalog:
         return Catalog()
     _refuse_unsafe(path, home)
     try:
-        document = validation.parse_object(path.read_bytes(), "the file", FILE_LIMIT)
-        modules = document.get("modules")
-        if not isinstance(modules, list):
-            raise Invalid("modules", "must be a list")
-        entries = tuple(_entry(raw, f"modules[{index}]", path.parent) for index, raw in enumerate(modules))
-        hub = document.get("hub")
-        if hub is not None and (not isinstance(hub, str) or not names.is_version(hub)):
-            raise Invalid("hub", "must be a version such as 1.2.3")
-        for name, values in (
-            ("short", [entry.short for entry in entries]),
-            ("package", [entry.package for entry in entries]),
-        ):
-            if len(set(values)) < len(values):
-                raise Invalid("modules", f"two entries have the same {name}")
+        return parse(path.read_bytes(), path.parent)
     except Invalid as error:
         raise BadCatalog(f"The catalog {path} cannot be used: {error}.") from None
     except OSError as error:
         raise BadCatalog(f"The catalog {path} cannot be read: {error.strerror}.") from None
+
+
+def parse(content: bytes, folder: Path) -> Catalog:
+    """The catalog in a file's content; sources are relative to `folder`. Raises Invalid."""
+    document = validation.parse_object(content, "the file", FILE_LIMIT)
+    modules = document.get("modules")
+    if not isinstance(modules, list):
+        raise Invalid("modules", "must be a list")
+    entries = tuple(_entry(raw, f"modules[{index}]", folder) for index, raw in enumerate(modules))
+    hub = document.get("hub")
+    if hub is not None and (not isinstance(hub, str) or not names.is_version(hub)):
+        raise Invalid("hub", "must be a version such as 1.2.3")
+    for name, values in (
+        ("short", [entry.short for entry in entries]),
+        ("package", [entry.package for entry in entries]),
+    ):
+        if len(set(values)) < len(values):
+            raise Invalid("modules", f"two entries have the same {name}")
     return Catalog(entries, hub)
 
 

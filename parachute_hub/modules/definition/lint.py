@@ -1,11 +1,12 @@
 """Checks a module folder before publishing: `parachute module check DIR`."""
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 
 from attrs import frozen
 
-from parachute_hub.modules.definition import manifests, mounts, names
+from parachute_hub.modules.definition import json_schemas, manifests, mounts, names
 from parachute_hub.modules.definition.catalog import Catalog
 from parachute_hub.modules.definition.entry_point import entry_of
 from parachute_hub.modules.definition.manifests import Package
@@ -51,6 +52,7 @@ def check(folder: Path) -> list[LintFinding]:
         findings += _package(package)
     if manifest is not None:
         findings += _manifest(manifest)
+        findings += _misspelt(manifest)
         findings += _start(folder, manifest)
         findings += _unused(folder, manifest)
     return findings
@@ -81,6 +83,15 @@ def _manifest(manifest: Manifest) -> Iterator[LintFinding]:
         yield LintFinding(
             where, f"port: {manifest.port} belongs to the hub or to another module; choose one above 1949"
         )
+
+
+def _misspelt(manifest: Manifest) -> Iterator[LintFinding]:
+    """Fields that are ignored, with a name like one that is not."""
+    known = {name.lower(): name for name in json_schemas.manifest_fields()}
+    for name in manifest.raw:
+        meant = get_close_matches(name.lower(), known, n=1, cutoff=0.8)
+        if name not in known.values() and meant:
+            yield LintFinding(".parachute/module.json", f'{name}: is ignored; did you mean "{known[meant[0]]}"?')
 
 
 def _unused(folder: Path, manifest: Manifest) -> Iterator[LintFinding]:

@@ -343,10 +343,19 @@ def fits(value: object, kind: str) -> bool:
 def _url(value: object, at: str) -> str:
     """An http(s) URL, a path on the hub (`/x`), or a path below the module's mount (`admin/`)."""
     url = validation.text(value, at)
-    scheme = urlsplit(url).scheme if "//" in url[:9] or ":" in url.split("/", 1)[0] else ""
-    if scheme in ("http", "https") and urlsplit(url).netloc:
+    scheme, host = _scheme_and_host(url) if "//" in url[:9] or ":" in url.split("/", 1)[0] else ("", "")
+    if scheme in ("http", "https") and host:
         return url
     relative = not url.startswith("/")
     if scheme or url.startswith("//") or "\\" in url or (relative and ".." in url.split("/")):
         raise Invalid(at, "must be an http(s) address, a path that starts with one /, or a path below the mount")
     return url
+
+
+def _scheme_and_host(url: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        # Such as half of an IPv6 address.
+        return ("http", "")
+    return parts.scheme, parts.netloc

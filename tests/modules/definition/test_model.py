@@ -157,6 +157,7 @@ class Manifests(SynchronousTestCase):
             "/\\evil",
             "",
             "http://",
+            "http://[",
         ):
             self.assertIn("uiUrl: must be", self.refusal(uiUrl=bad), bad)
 
