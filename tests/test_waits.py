@@ -15,6 +15,7 @@ WAITS = re.compile(
 # Seconds that are no waits: lifetimes of tokens and sessions, intervals that are passed to `every` elsewhere, labels.
 NO_WAITS = {
     "accounts/setup/bootstrap.py",
+    "accounts/setup/public_origin.py",
     "admin/users_api.py",
     "app/compose.py",
     "supervise/limits.py",

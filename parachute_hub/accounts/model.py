@@ -26,7 +26,10 @@ class Origins(Protocol):
         """The canonical origin."""
 
     def bound(self) -> Sequence[str]:
-        """All origins."""
+        """The origins that are the hub's for good."""
+
+    def answering(self) -> Sequence[str]:
+        """These, and former ones at which it still answers."""
 
 
 class AccessWatch(Protocol):

@@ -1,6 +1,6 @@
 """The areas for users, invitations and the hub's address."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from parachute_hub.accounts.assemble import Accounts
 from parachute_hub.admin.audit_api import AuditApi
@@ -12,9 +12,22 @@ from parachute_hub.site.root import MountedArea
 
 
 def people_parts(
-    accounts: Accounts, who: Authenticator, vault_names: Callable[[], Sequence[str]]
+    accounts: Accounts,
+    who: Authenticator,
+    vault_names: Callable[[], Sequence[str]],
+    *,
+    apps: Callable[[], Sequence[str]],
+    reach: Callable[[str], Awaitable[str | None]],
 ) -> tuple[MountedArea, ...]:
-    """`who` identifies callers; `vault_names` lists the vaults that users can be given."""
+    """`who` identifies callers; `vault_names` lists the vaults that users can be given.
+
+    `apps` names the connected apps; `reach` says why this hub cannot be reached at an address, or None.
+    """
+
+    def invitations() -> int:
+        now = accounts.clock()
+        return sum(invite.status(now) == "pending" for invite in accounts.invitations.all())
+
     address = accounts.caller.client_address
     users = UsersApi(
         people=accounts.people,
@@ -38,6 +51,9 @@ def people_parts(
         who=who,
         step_up=accounts.step_up,
         clock=accounts.clock,
+        apps=apps,
+        invitations=invitations,
+        reach=reach,
     )
     audit = AuditApi(who=who, audit=accounts.audit)
     return (

@@ -49,6 +49,10 @@ class FixedOrigins:
         """The issuer and the local origins."""
         return self.settings.origins
 
+    def answering(self) -> Sequence[str]:
+        """The same: former addresses are in the database."""
+        return self.settings.origins
+
 
 @frozen
 class FreshLauncher:
@@ -59,7 +63,7 @@ class FreshLauncher:
 
     async def launch(self, short: str) -> Launch:
         """Raises CannotLaunch."""
-        around = evolve(self.launcher.around, issuer=self.origins.issuer(), origins=tuple(self.origins.bound()))
+        around = evolve(self.launcher.around, issuer=self.origins.issuer(), origins=tuple(self.origins.answering()))
         return await evolve(self.launcher, around=around).launch(short)
 
 

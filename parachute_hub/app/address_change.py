@@ -26,7 +26,7 @@ class AllowedHosts:
 
     def refresh(self) -> None:
         """Read the origins again."""
-        self._hosts = tuple(origin.partition("://")[2] for origin in self._origins.bound())
+        self._hosts = tuple(origin.partition("://")[2] for origin in self._origins.answering())
 
 
 @frozen
@@ -38,9 +38,14 @@ class AddressChange:
     hosts: AllowedHosts
     origins: Origins
 
+    def renew(self) -> None:
+        """Read the addresses again: the time of a former one may be over."""
+        self.hosts.refresh()
+        self.oauth.issuer.move(self.origins.issuer(), self.origins.bound(), self.origins.answering())
+
     async def apply(self, issuer: str) -> None:
         """Called by `HubOrigin` with the new issuer."""
-        self.hosts.refresh()
-        await self.oauth.move(issuer, self.origins.bound())
+        self.renew()
+        await self.oauth.operator.ensure()
         for status in self.supervisor.all():
             self.supervisor.restart_for(status.short, "The hub's address has changed. It is being restarted.")

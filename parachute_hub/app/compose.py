@@ -137,7 +137,9 @@ async def compose(core: ProcessContext) -> Composition:
         return await _without_database(core, error)
     core.phase.database = lambda: _describe(database)
 
-    origin = HubOrigin(StoredSettings(database), database.write, _configured(core), note=Audit(database).note)
+    origin = HubOrigin(
+        StoredSettings(database), database.write, _configured(core), note=Audit(database).note, clock=time.time
+    )
     engine = build_engine(core, origin)
     probe = DiskProbe(
         core.settings.home / "hub" / "probe", in_thread=engine.modules.files.outside.in_thread, clock=core.reactor
@@ -173,8 +175,11 @@ async def compose(core: ProcessContext) -> Composition:
     await oauth.boot()
     await _recover(engine)
 
-    hosts = AllowedHosts(origin, settled=lambda: core.settings.origin is not None or accounts.setup.progress.reached)
-    origin.subscribe(AddressChange(engine.supervisor, oauth, hosts, origin).apply)
+    hosts = AllowedHosts(
+        origin, lambda: bool(core.settings.origin or origin.stored() or accounts.setup.progress.reached)
+    )
+    address = AddressChange(engine.supervisor, oauth, hosts, origin)
+    origin.subscribe(address.apply)
     who = Authenticator([oauth.bearers, accounts.recogniser])
     streams = Streams(core.reactor)
     visits = PageSessions(
@@ -228,6 +233,7 @@ async def compose(core: ProcessContext) -> Composition:
             *care.timers(),
             partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_accounts, accounts), "Pruning accounts"),
             partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_tokens, oauth), "Pruning tokens and keys"),
+            partial(every, core.reactor, PRUNE_SECONDS, address.renew, "Reading the hub's addresses"),
             # Sign-ins, restarts and installs leave holes in the heap, which grows otherwise.
             partial(every, core.reactor, TRIM_SECONDS, give_back, "Returning free memory"),
         ),
@@ -238,11 +244,7 @@ async def compose(core: ProcessContext) -> Composition:
 
 def _configured(core: ProcessContext) -> Configured:
     settings = core.settings
-    return Configured(
-        origin=settings.origin,
-        source=settings.origin_source,
-        local=settings.local_origins,
-    )
+    return Configured(origin=settings.origin, source=settings.origin_source, local=settings.local_origins)
 
 
 async def _resolve(core: ProcessContext, host: str) -> list[str]:
@@ -263,6 +265,7 @@ def _oauth(
         home=core.settings.home,
         issuer=origin.issuer(),
         origins=origin.bound(),
+        answering=origin.answering(),
         resources=InstalledResources(engine.installed_modules),
         documents=DocumentFetcher(reactor=core.reactor, clock=core.reactor, resolve=resolve),
         clock=core.reactor,
@@ -373,7 +376,7 @@ async def _without_database(core: ProcessContext, error: DatabaseUnusable) -> Co
     engine = build_engine(core, origins)
     tables = RouteTables(
         engine.installed_modules,
-        lambda: [one.partition("://")[2] for one in origins.bound()],
+        lambda: [one.partition("://")[2] for one in origins.answering()],
         origins.issuer,
         lambda: False,
         core.reactor.seconds,

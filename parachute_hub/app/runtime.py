@@ -184,7 +184,7 @@ def _outside(core: ProcessContext, bus: Bus, origins: Origins, confiner: Confine
             home=settings.home,
             user_home=settings.user_home,
             issuer=origins.issuer(),
-            origins=tuple(origins.bound()),
+            origins=tuple(origins.answering()),
             passed_on=settings.passed_on,
             registry=settings.registry_variables,
             module_variables=settings.module_variables,

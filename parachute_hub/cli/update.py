@@ -59,11 +59,11 @@ def how_installed(traces: Traces) -> Installed:
         return Installed(kind="render")
     if "FLY_APP_NAME" in traces.environ:
         return Installed(kind="fly")
-    if traces.marks & {".dockerenv", ".containerenv"}:
-        return Installed(kind="container")
     origin = traces.direct_url or {}
     if _part(origin, "dir_info").get("editable"):
         return Installed(kind="clone")
+    if traces.marks & {".dockerenv", ".containerenv"}:
+        return Installed(kind="container")
     if "pipx_metadata.json" in traces.marks:
         return Installed(kind="pipx", command=("pipx", "upgrade", PACKAGE))
     if "uv-receipt.toml" in traces.marks:

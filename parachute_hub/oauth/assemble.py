@@ -97,11 +97,6 @@ class OAuth:
         await self.operator.ensure()
         self._log.debug("Pruned {gone} expired tokens, connections and apps", gone=gone)
 
-    async def move(self, issuer: str, origins: Sequence[str]) -> None:
-        """The hub's address changed: sign with the new issuer and replace the operator token."""
-        self.issuer.move(issuer, origins)
-        await self.operator.ensure()
-
     def parts(self, *, visits: PageSessions, sessions: Recogniser, step_up: StepUp, done: Done) -> list[MountedArea]:
         """All areas with their paths. `sessions` identifies browsers, `step_up` checks recent authentication."""
         return [*self._public_parts(visits), *self._own_parts(visits, sessions, step_up, done)]
@@ -191,6 +186,7 @@ def build(
     home: Path,
     issuer: str,
     origins: Sequence[str],
+    answering: Sequence[str] = (),
     resources: Resources,
     documents: Documents,
     clock: Any,
@@ -205,7 +201,16 @@ def build(
     tokens, grants, users, clients = Tokens(database), Grants(database), Users(database), Clients(database)
     device_codes, write, note = DeviceCodes(database), database.write, Audit(database).note
     keys = Keyring(write=write, store=SigningKeys(database), note=note, clock=clock, off_thread=off_thread)
-    signer = Issuer(issuer=issuer, origins=origins, write=write, keys=keys, tokens=tokens, clock=clock, random=random)
+    signer = Issuer(
+        issuer=issuer,
+        origins=origins,
+        answering=answering,
+        write=write,
+        keys=keys,
+        tokens=tokens,
+        clock=clock,
+        random=random,
+    )
     redeemer = TokenExchange(
         write=write,
         grants=grants,

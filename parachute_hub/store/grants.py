@@ -98,6 +98,11 @@ class Grants:
         )
         return [_family(row) for row in rows]
 
+    def connected_clients(self) -> list[str]:
+        """The ids of the clients that have an active token family."""
+        rows = self._database.read("SELECT DISTINCT client_id FROM families WHERE ended_at IS NULL ORDER BY client_id")
+        return [str(row["client_id"]) for row in rows]
+
     def end_family(self, family_id: str, now: float, why: str | None = None) -> None:
         """Invalidate all codes and refresh tokens of the family. `why` is told to its user."""
         with self._database.transaction() as connection:

@@ -181,10 +181,11 @@ class PeopleTests(Case):
 
     def test_the_operator_needs_none(self) -> None:
         """Whoever holds the operator token controls the machine."""
+        from parachute_hub.accounts.setup.setup import unchecked
         from parachute_hub.admin.people_parts import people_parts
 
         who = Authenticator([operator("parachute-operator-x"), self.door.accounts.recogniser])
-        parts = people_parts(self.door.accounts, who, lambda: [])
+        parts = people_parts(self.door.accounts, who, lambda: [], apps=lambda: [], reach=unchecked)
         root = Root(parts, self.door.accounts.gate, is_secure=RequestCaller().is_secure)
         body = json.dumps({"username": "grace", "password": PASSWORD}).encode()
         headers = {"Authorization": "Bearer parachute-operator-x", "Content-Type": "application/json"}

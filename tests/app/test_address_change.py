@@ -10,15 +10,22 @@ from tests.support.at_once import at_once
 
 
 class MoveTests(SupervisorCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.moves: list[tuple[object, ...]] = []
+
     def move(self) -> None:
         """The hub's address changes."""
 
-        async def moved(issuer: str, origins: object) -> None:
+        async def ensured() -> None:
             pass
 
-        oauth: Any = SimpleNamespace(move=moved)
+        issuer = SimpleNamespace(move=lambda *told: self.moves.append(told))
+        oauth: Any = SimpleNamespace(issuer=issuer, operator=SimpleNamespace(ensure=ensured))
         hosts: Any = SimpleNamespace(refresh=lambda: None)
-        origins: Any = SimpleNamespace(bound=lambda: ())
+        origins: Any = SimpleNamespace(
+            issuer=lambda: "https://hub.example.com", bound=lambda: ("bound",), answering=lambda: ("bound", "former")
+        )
         at_once(AddressChange(self.supervisor, oauth, hosts, origins).apply("https://hub.example.com"))
 
     def test_every_running_module_restarts(self) -> None:
@@ -28,6 +35,7 @@ class MoveTests(SupervisorCase):
         self.begin(self.supervisor.stop("scribe"))
         self.turn()
         self.move()
+        self.assertEqual(self.moves, [("https://hub.example.com", ("bound",), ("bound", "former"))])
         self.pass_time(1)
         self.assertEqual(self.plan.launches[3:], ["vault", "notes"])
         self.assertEqual([self.state(short) for short in ("vault", "notes")], [ModuleState.READY] * 2)

@@ -165,6 +165,21 @@ class AdminOnHubTests(SynchronousTestCase):
         self.go("Activity")
         expect(self.page.get_by_text("owner changed the vaults of kim")).to_be_visible()
         expect(self.page.get_by_text("owner invited")).to_be_visible()
+        self.hub.client.call("PUT", "/api/settings/hub-origin", {"hub_origin": "http://old.test"})
+        self.the_address_changes()
+
+    def the_address_changes(self) -> None:
+        """What has to be renewed is told first; the old address answers for a while."""
+        self.go("Settings")
+        card = self.card("Public address")
+        card.get_by_label("Change it to").fill("http://new.test")
+        card.get_by_role("button", name="Continue").click()
+        expect(card.get_by_text("Everyone signs in once more")).to_be_visible()
+        expect(card.get_by_text("http://old.test works as well")).to_be_visible()
+        picture(self.page, "admin-address-plan")
+        card.get_by_role("button", name="Change the address").click()
+        self.confirm()
+        expect(card.get_by_text("it also answers at http://old.test")).to_be_visible()
 
     def test_how_much_of_each_log_is_kept(self) -> None:
         self.go("Settings")

@@ -53,6 +53,8 @@ class ShapesTests(SynchronousTestCase):
     def live(self) -> None:
         """Create something for every page to show."""
         call = self.hub.client.call
+        for origin in ("http://old.test", self.hub.url):
+            call("PUT", "/api/settings/hub-origin", {"hub_origin": origin})
         for short in ("vault", "scribe", "notes"):
             self.hub.install(short)
         self.hub.wait_for(lambda: self.hub.module("vault")["state"] == "ready", "the vault")

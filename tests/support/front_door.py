@@ -242,6 +242,7 @@ class FrontDoor:
             self.database.write,
             Configured(origin=None, source="none", local=LOCAL),
             note=Audit(self.database).note,
+            clock=self.clock,
         )
 
         async def changed(origin: str) -> None:
@@ -270,7 +271,10 @@ class FrontDoor:
             older_hub=older_hub,
         )
         self.who = Authenticator([self.accounts.recogniser])
-        parts = (*self.accounts.parts, *people_parts(self.accounts, self.who, self.vaults.names))
+        parts = (
+            *self.accounts.parts,
+            *people_parts(self.accounts, self.who, self.vaults.names, apps=lambda: ["Claude"], reach=unchecked),
+        )
         self.parts = parts
         self.root = Root(parts, self.accounts.gate, is_secure=RequestCaller().is_secure)
         self.root.open(parts, self.accounts.gate, self.accounts.prover)

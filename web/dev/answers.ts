@@ -210,7 +210,12 @@ const FIXED: { [path in keyof Answers]?: Answers[path] } = {
     users: [person("sam", "admin", {}), person("kim", "member", { default: "read", [LONG_VAULT]: "write" }, LONG_NAME)],
   },
   "/api/hub/logs/size": { megabytes: 2, sizes: [1, 2, 5, 10] },
-  "/api/settings/hub-origin": { hub_origin: null, resolved_issuer: "https://hub.example.com", source: "render" },
+  "/api/settings/hub-origin": {
+    hub_origin: "https://hub.example.com",
+    resolved_issuer: "https://hub.example.com",
+    source: "settings",
+    former: [{ origin: "https://notes.example.com", answers_until: "2026-12-24T18:00:00Z" }],
+  },
   "/api/apps": {
     apps: [
       {

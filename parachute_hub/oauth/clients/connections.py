@@ -104,6 +104,11 @@ class Connections:
             trouble=self._grants.last_trouble(grant.user_id, grant.client_id),
         )
 
+    def connected_names(self) -> list[str]:
+        """The names of the apps that anybody has connected, sorted."""
+        connected = map(self._clients.get, self._grants.connected_clients())
+        return sorted({client.name or client.client_id for client in connected if client is not None})
+
     async def disconnect(self, user_id: str, client_id: str) -> bool:
         """Withdraw a consent and everything issued from it; False if there is none."""
 

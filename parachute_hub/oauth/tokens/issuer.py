@@ -73,9 +73,9 @@ class _Known:
 
 
 class Issuer:
-    """Signs and verifies. `issuer` is the canonical origin, `origins` are all origins of the hub.
+    """Signs and verifies. `issuer` is the canonical origin, `origins` are all at which the hub answers.
 
-    `own_origins` are those that may receive a code without consent.
+    `own_origins` are those that may receive a code without consent; a former address of the hub is not among them.
     """
 
     def __init__(
@@ -83,26 +83,29 @@ class Issuer:
         *,
         issuer: str,
         origins: Sequence[str],
+        answering: Sequence[str] = (),
         write: Write,
         keys: Keyring,
         tokens: Tokens,
         clock: IReactorTime,
         random: Callable[[int], bytes],
     ) -> None:
-        self.move(issuer, origins)
+        self._known: OrderedDict[bytes, _Known] = OrderedDict()
+        self.move(issuer, origins, answering)
         self._write = write
         self._keys = keys
         self._tokens = tokens
         self._clock = clock
         self._random = random
-        self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._log = Logger()
 
-    def move(self, issuer: str, origins: Sequence[str]) -> None:
-        """The hub's address changed. Tokens of another issuer stay valid while it is in `origins`."""
+    def move(self, issuer: str, origins: Sequence[str], answering: Sequence[str] = ()) -> None:
+        """The hub's address changed. Tokens of another issuer stay valid while it is among `origins` or `answering`."""
         self.issuer = issuer
-        self.origins = tuple(dict.fromkeys((issuer, *origins)))
-        self.own_origins = own_origins(issuer, self.origins)
+        own = tuple(dict.fromkeys((issuer, *origins)))
+        self.origins = tuple(dict.fromkeys((*own, *answering)))
+        self.own_origins = own_origins(issuer, own)
+        self._known.clear()  # Some may name an issuer that has had its time.
 
     def mint(self, order: TokenRequest) -> Minted:
         """Reduce the scopes to the authority, sign and record the token. Call within a transaction. Raises

@@ -14,6 +14,7 @@ class HubOriginTests(DoorCase):
     def setUp(self) -> None:
         super().setUp()
         self.changes: list[str] = []
+        self.time = 1.0
 
     def origin(self, configured: str | None, source: str = "render") -> HubOrigin:
         stored = StoredSettings(self.door.database)
@@ -22,6 +23,7 @@ class HubOriginTests(DoorCase):
             self.door.database.write,
             Configured(origin=configured, source=source, local=LOCAL),
             note=Audit(self.door.database).note,
+            clock=lambda: self.time,
         )
 
         async def changed(issuer: str) -> None:
@@ -43,6 +45,24 @@ class HubOriginTests(DoorCase):
         origin = self.origin("https://mine.onrender.com")
         self.now(origin.choose("https://gone.example", 1.0))
         self.assertEqual(origin.bound(), ("https://gone.example", "https://mine.onrender.com", *LOCAL))
+
+    def test_a_former_address_answers_for_30_days_and_is_trusted_with_nothing(self) -> None:
+        origin = self.origin("https://mine.onrender.com")
+        for chosen in ("https://a.example", "https://b.example"):
+            self.now(origin.choose(chosen, self.time))
+            self.time += 86400
+        # The platform's address was never given up.
+        self.assertEqual([one.origin for one in origin.former()], ["https://a.example"])
+        self.assertEqual(origin.answering(), (*origin.bound(), "https://a.example"))
+        self.assertNotIn("https://a.example", origin.bound())
+        self.now(origin.choose(None, self.time))
+        self.assertEqual([one.origin for one in origin.former()], ["https://b.example", "https://a.example"])
+        self.now(origin.choose("https://a.example", self.time))
+        self.assertEqual([one.origin for one in origin.former()], ["https://b.example"])
+        self.time += 30 * 86400 - 1
+        self.assertEqual([one.origin for one in self.origin(None).former()], ["https://b.example"])
+        self.time += 1
+        self.assertEqual(self.origin(None).former(), ())
 
     def test_changes_are_told_once(self) -> None:
         origin = self.origin("https://mine.onrender.com")

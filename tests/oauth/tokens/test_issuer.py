@@ -70,11 +70,15 @@ class MintTests(WorldCase):
             self.assertEqual(self.world.do(self.world.issuer.mint, order).scopes, ("vault:a:read",))
 
     def test_tokens_after_a_move_carry_the_new_address_and_old_ones_stay_good(self) -> None:
-        """As long as the old address is still one of ours."""
-        old = self.mint("hub:admin")
-        self.world.issuer.move("https://new.test", [ISSUER, LOCAL])
-        self.assertEqual(decoded(self.mint("hub:admin").token, 1)["iss"], "https://new.test")
-        self.assertEqual(self.world.issuer.verify(old.token).issuer, ISSUER)
+        """As long as the hub answers at the old address, which is trusted with no codes."""
+        issuer, old = self.world.issuer, self.mint("hub:admin")
+        for origins, answering in (([ISSUER, LOCAL], []), ([LOCAL], [LOCAL, ISSUER])):
+            issuer.move("https://new.test", origins, answering)
+            self.assertEqual(decoded(self.mint("hub:admin").token, 1)["iss"], "https://new.test")
+            self.assertEqual(issuer.verify(old.token).issuer, ISSUER)
+            self.assertEqual(ISSUER in issuer.own_origins, ISSUER in origins)
+        issuer.move("https://new.test", [LOCAL])
+        self.assertRaises(ForeignToken, issuer.verify, old.token)
 
 
 class VerifyTests(WorldCase):

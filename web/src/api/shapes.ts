@@ -318,6 +318,17 @@ export interface Origin {
   hub_origin: string | null
   resolved_issuer: string
   source: string
+  /** Addresses that were given up, and until when the hub answers there. */
+  former: { origin: string; answers_until: string }[]
+}
+
+/** What a change of the address would mean. */
+export interface AddressPlan {
+  from: string
+  to: string
+  from_answers_until: string | null
+  unreachable: string | null
+  renew: { apps: string[]; invitations: number }
 }
 
 /** What each log may take, in megabytes. */

@@ -1,8 +1,8 @@
 /** Settings: public address, release channel, logs, disk space. */
 import { useState } from "preact/hooks"
-import type { LogSize, Origin, Room } from "../api/shapes"
+import type { AddressPlan, LogSize, Origin, Room } from "../api/shapes"
 import { hub, modules } from "../app"
-import { bytes } from "../format"
+import { bytes, day, list } from "../format"
 import { useResource } from "../state/resource"
 import { say } from "../ui/notices"
 import { Button, Card, Field, Head, Ready } from "../ui/parts"
@@ -42,11 +42,18 @@ export function Settings() {
 
 function Address({ origin, reload }: { origin: Origin; reload: () => Promise<void> }) {
   const [typed, setTyped] = useState<string | null>(null)
+  const [plan, setPlan] = useState<(AddressPlan & { value: string | null }) | null>(null)
   const save = (value: string | null) => async () => {
     await hub.call("PUT", ORIGIN, { hub_origin: value })
     setTyped(null)
+    setPlan(null)
     await reload()
   }
+  const look = (value: string | null) => async () =>
+    setPlan({
+      ...(await hub.call<AddressPlan>("GET", `${ORIGIN}/plan?hub_origin=${encodeURIComponent(value ?? "")}`)),
+      value,
+    })
   return (
     <Card title="Public address">
       <form class="narrow" onSubmit={(event) => event.preventDefault()}>
@@ -54,9 +61,14 @@ function Address({ origin, reload }: { origin: Origin; reload: () => Promise<voi
           This hub's address is <strong class="address">{origin.resolved_issuer}</strong> (
           {SOURCES[origin.source] ?? origin.source}).
         </p>
+        {origin.former.map((one) => (
+          <p key={one.origin}>
+            Until {day(one.answers_until)}, it also answers at <span class="address">{one.origin}</span>.
+          </p>
+        ))}
         <Field
           label="Change it to"
-          hint="The address you use from outside. After a change, connected apps have to be connected again."
+          hint="The address you use from outside. You see what the change means before it is made."
         >
           {(ids) => (
             <input
@@ -64,28 +76,64 @@ function Address({ origin, reload }: { origin: Origin; reload: () => Promise<voi
               type="url"
               placeholder="https://hub.example.com"
               value={typed ?? origin.hub_origin ?? ""}
-              onInput={(event) => setTyped(event.currentTarget.value)}
+              onInput={(event) => {
+                setTyped(event.currentTarget.value)
+                setPlan(null)
+              }}
             />
           )}
         </Field>
+        {plan && <Plan plan={plan} />}
         <div class="row">
-          <Button
-            type="submit"
-            kind="primary"
-            act={save(typed?.trim() || null)}
-            done="Address changed"
-            disabled={!typed?.trim()}
-          >
-            Save address
-          </Button>
-          {origin.hub_origin && (
-            <Button act={save(null)} done="Address removed">
-              Remove this address
+          {plan ? (
+            <Button type="submit" kind="primary" act={save(plan.value)} done="Address changed">
+              Change the address
+            </Button>
+          ) : (
+            <Button type="submit" kind="primary" act={look(typed?.trim() || null)} disabled={!typed?.trim()}>
+              Continue
             </Button>
           )}
+          {origin.hub_origin && !plan && <Button act={look(null)}>Remove this address</Button>}
+          {plan && <Button act={async () => setPlan(null)}>Keep this address</Button>}
         </div>
       </form>
     </Card>
+  )
+}
+
+/** What has to be renewed when the address changes, told before it does. */
+function Plan({ plan }: { plan: AddressPlan }) {
+  const { apps, invitations } = plan.renew
+  return (
+    <div role="status">
+      {plan.unreachable && <p class="notice busy">{plan.unreachable}</p>}
+      <p>
+        After the change to <strong class="address">{plan.to}</strong>:
+      </p>
+      <ul>
+        <li>Everyone signs in once more at the new address. Passwords and codes stay the same.</li>
+        <li>
+          {apps.length > 0
+            ? `Connect these apps again, with the new address: ${list(apps)}.`
+            : "No app is connected, so there is none to connect again."}
+        </li>
+        <li>Install Notes and this app on phones again, from the new address, and turn on notices there.</li>
+        {invitations > 0 && (
+          <li>
+            {invitations === 1
+              ? "One invitation is open. Send its link again"
+              : `${invitations} invitations are open. Send their links again`}
+            , as <em>People</em> shows it.
+          </li>
+        )}
+        <li>
+          {plan.from_answers_until
+            ? `Until ${day(plan.from_answers_until)}, ${plan.from} works as well, if its name still leads to this hub. Apps and links go on working there until then.`
+            : `${plan.from} goes on working as well.`}
+        </li>
+      </ul>
+    </div>
   )
 }
 
