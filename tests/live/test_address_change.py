@@ -48,4 +48,5 @@ class AddressTests(SynchronousTestCase):
 
         self.hub.stop()
         self.hub.start()
+        self.hub.wait_for(lambda: self.hub.module("vault")["state"] == "ready", "the vault to start again")
         self.assertEqual(self.ask(OLD, notes, old).status, 200)
