@@ -146,6 +146,7 @@ function module([short, name, tagline, memory]: [string, string, string, number]
       autostart: true,
       registry_keys: false,
       memory_limit: null,
+      sleep_after: null,
       previous: short === "notes" ? "0.3.7" : null,
       ...(parked ? OPENED : {}),
     },
