@@ -145,7 +145,7 @@ def manual(introduction: str) -> str:
 
 def _prose(markdown: str) -> Iterator[str]:
     for block in markdown.split("\n\n")[1:]:
-        first, _, rest = block.strip().partition("\n")
+        first, _, rest = block.strip("\n").partition("\n")
         if first.startswith("## "):
             yield f".SH {roff(first[3:].upper())}"
         elif first.startswith("|"):

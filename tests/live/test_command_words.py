@@ -24,6 +24,8 @@ ELSEWHERE = {
     "serve": "tests/live/test_command.py",
     "migrate": "tests/live/test_migrate.py",
     **dict.fromkeys(("login", "logout", "hubs"), "tests/live/test_remote_command.py"),
+    **dict.fromkeys(("module dev", "module test", "module kit"), "tests/live/test_module_dev.py"),
+    "update": "tests/cli/test_update.py",
     "service install": "tests/cli/test_service.py",
     "service uninstall": "tests/cli/test_service.py",
 }
