@@ -206,6 +206,7 @@ def build(
         people=people,
         invites=Invites(database),
         vaults=vaults,
+        deletions=deletions,
         sealer=sealer,
         audit=audit,
         write=write,

@@ -24,7 +24,7 @@ class VaultLauncher(Protocol):
 
 
 async def _nothing() -> None:
-    """Unconfined modules write services.json themselves."""
+    """Unconfined modules write services.json themselves; most commands need no last look before they begin."""
 
 
 @define
@@ -44,13 +44,17 @@ class VaultCommand:
         """The command's JSON output. Raises Refused 409, 400 or 502."""
         return _answer(await self._run("create", name, "--json"))
 
-    async def remove(self, name: str) -> None:
-        """Delete a vault with everything in it. Raises Refused 409, 400 or 502."""
-        await self._run("remove", name, "--yes")
+    async def remove(self, name: str, begin: Callable[[], Awaitable[object]] = _nothing) -> None:
+        """Delete a vault with everything in it. Raises Refused 409, 400 or 502.
 
-    async def _run(self, *words: str) -> bytes:
+        `begin` is awaited when it is this command's turn, and prevents it by raising Refused.
+        """
+        await self._run("remove", name, "--yes", begin=begin)
+
+    async def _run(self, *words: str, begin: Callable[[], Awaitable[object]] = _nothing) -> bytes:
         await self._turn.acquire()
         try:
+            await begin()
             return await self._output(words)
         finally:
             self._turn.release()

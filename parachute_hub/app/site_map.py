@@ -1,7 +1,7 @@
 """The areas of the hub's site: their paths and collaborators."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -68,9 +68,9 @@ class HubVaults:
         """Create a vault. Raises Refused."""
         return await self.maker.create(name)
 
-    async def remove(self, name: str) -> None:
-        """Delete a vault with everything in it. Raises Refused."""
-        await self.maker.remove(name)
+    async def remove(self, name: str, begin: Callable[[], Awaitable[object]]) -> None:
+        """Delete a vault with everything in it. `begin` is awaited right before. Raises Refused."""
+        await self.maker.remove(name, begin)
 
     def exists(self, name: str) -> bool:
         """Whether it is registered, or has left a folder."""
@@ -192,13 +192,18 @@ def admin_parts(
         return cast(Sequence[Mapping[str, Any]], told["vaults"])
 
     own_vaults = AccountVaultsArea(
-        bearers=oauth.bearers, minting=oauth.minting, known=known, maker=vaults, problem=vault_name_problem, done=done
+        bearers=oauth.bearers,
+        minting=oauth.minting,
+        known=known,
+        maker=accounts.deletions,
+        problem=vault_name_problem,
+        done=done,
     )
     vaults_area = VaultsApi(
         who=who,
         step_up=accounts.step_up,
         known=known,
-        maker=vaults,
+        maker=accounts.deletions,
         sizes=lambda names: in_thread(_vault_sizes, core.settings.home, tuple(names)),
         done=done,
         owners=lambda: {vault: user.called for user in accounts.people.all() for vault in user.own},

@@ -16,7 +16,7 @@ from parachute_hub.backup.archive.parts import Part, name_vault
 from parachute_hub.backup.worker_process import Run, Workers, WorkFailed
 from parachute_hub.jobs.model import Job
 from parachute_hub.site.errors import Refused, not_found
-from parachute_hub.store.copied_hub import add_act, clear_credentials
+from parachute_hub.store.copied_hub import add_act, clear_credentials, keep_vaults
 from parachute_hub.store.database import shipped_migrations
 from parachute_hub.store.rows import Act
 from parachute_hub.system.doer import Doer, Done, acting, doer
@@ -284,6 +284,7 @@ class Restores:
             clear_credentials(staged / "parachute.db")
             for name in ("operator.token", "hub/backups.json"):
                 (staged / name).unlink(missing_ok=True)
+        keep_vaults(staged / "parachute.db")
         add_act(staged / "parachute.db", act)
         os.sync()
         switch.commit(self.home, one.id, {"backup": dict(one.header), "mode": mode, "at": self.now()})

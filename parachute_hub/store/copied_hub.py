@@ -38,6 +38,16 @@ def clear_credentials(path: Path) -> None:
         connection.executescript(_CLEAR)
 
 
+def keep_vaults(path: Path) -> None:
+    """Delete no vault, in a database that nobody else uses and that may be of an earlier schema.
+
+    The days of a backup may be long past, and whoever restores it wants the vaults. Blocks. Raises sqlite3.Error.
+    """
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'vault_deletions'").fetchone():
+            connection.execute("DELETE FROM vault_deletions")
+
+
 def add_act(path: Path, act: Act) -> None:
     """Add an entry to the audit log of a database that nobody else uses, as far as its schema, which may be an earlier
     one, has room for it. Blocks. Raises sqlite3.Error.

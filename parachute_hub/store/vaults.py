@@ -9,9 +9,13 @@ from parachute_hub.store.rows import VaultDeletion
 
 
 class VaultDeletionRows:
-    """The table `vault_deletions`. Giving a vault to somebody ends its deletion, by a trigger."""
+    """The table `vault_deletions`. Giving a vault to somebody ends its deletion, by a trigger.
+
+    `removing` are the vaults whose removal has begun; it ends with the process, as the removal does.
+    """
 
     def __init__(self, database: Database) -> None:
+        self.removing: set[str] = set()
         self._database = database
 
     def all(self) -> list[VaultDeletion]:

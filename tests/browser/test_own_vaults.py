@@ -95,7 +95,7 @@ class DeletionTests(OwnVaultsCase):
         self.look(page, "remove-and-delete")
         page.get_by_role("button", name=f"Remove {FRIEND}").click()
         dialog = page.get_by_role("dialog")
-        expect(dialog).to_contain_text("deleted in 30 days")
+        expect(dialog).to_contain_text("What is theirs alone is deleted in 30 days: jurgen.")
         dialog.get_by_role("button", name="Remove", exact=True).click()
         self.confirm(page)
         expect(page.get_by_role("heading", name=FRIEND)).to_have_count(0)

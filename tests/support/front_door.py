@@ -5,13 +5,14 @@
 import hashlib
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from attrs import define, field
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 
@@ -148,10 +149,15 @@ class FakeInstalls:
 
 @define
 class FakeVaults:
-    """The vaults of a hub; `refusal` is what making or removing one raises."""
+    """The vaults of a hub; `refusal` is what making or removing one raises.
+
+    A removal waits for its `turn`, and then for `removing`.
+    """
 
     made: list[str] = field(factory=lambda: ["default", "family"])
     refusal: Refused | None = None
+    turn: Deferred[None] | None = None
+    removing: Deferred[None] | None = None
 
     def names(self) -> Sequence[str]:
         return tuple(self.made)
@@ -160,11 +166,18 @@ class FakeVaults:
         """Raises Refused."""
         if self.refusal is not None:
             raise self.refusal
+        if name in self.made:
+            raise Refused(400, "vault_command_failed", f'There is a vault "{name}" already.')
         self.made.append(name)
         return {"name": name}
 
-    async def remove(self, name: str) -> None:
+    async def remove(self, name: str, begin: Callable[[], Awaitable[object]]) -> None:
         """Raises Refused."""
+        if self.turn is not None:
+            await self.turn
+        await begin()
+        if self.removing is not None:
+            await self.removing
         if self.refusal is not None:
             raise self.refusal
         if name not in self.made:

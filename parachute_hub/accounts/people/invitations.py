@@ -1,6 +1,6 @@
 """Invitations by link."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from attrs import evolve
@@ -8,6 +8,7 @@ from attrs import evolve
 from parachute_hub.accounts.encryption import Sealer, Unsealable
 from parachute_hub.accounts.model import Clock, Random
 from parachute_hub.accounts.people.users import Actor, People, check_display_name, check_password, check_username
+from parachute_hub.accounts.people.vault_deletions import Shelf, VaultDeletions
 from parachute_hub.accounts.validation import username_from, vault_name_for
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.store.audit import Audit
@@ -22,20 +23,11 @@ MOST_USES = 1000
 LONGEST_NOTE = 500
 
 
-class Vaults(Protocol):
+class Vaults(Shelf, Protocol):
     """The vaults of this hub."""
 
     def names(self) -> Sequence[str]:
         """Their names; none without the vault module."""
-
-    def create(self, name: str) -> Awaitable[Mapping[str, object]]:
-        """Create a vault. Raises Refused."""
-
-    def remove(self, name: str) -> Awaitable[None]:
-        """Delete a vault with everything in it. Raises Refused."""
-
-    def exists(self, name: str) -> bool:
-        """Whether anything is left of a vault."""
 
 
 class Invitations:
@@ -47,6 +39,7 @@ class Invitations:
         people: People,
         invites: Invites,
         vaults: Vaults,
+        deletions: VaultDeletions,
         sealer: Sealer,
         audit: Audit,
         write: Write,
@@ -55,6 +48,7 @@ class Invitations:
     ) -> None:
         self._people = people
         self._vaults = vaults
+        self._deletions = deletions
         self._sealer = sealer
         self._invites = invites
         self._audit = audit
@@ -182,7 +176,7 @@ class Invitations:
         made = None
         if invite.own_vault:
             made = vault_name_for(username, self._vaults.names())
-            await self._vaults.create(made)
+            await self._deletions.create(made)
             user = evolve(user, vaults={**user.vaults, made: "write"}, own=(made,))
 
         def admit() -> None:

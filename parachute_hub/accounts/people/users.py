@@ -8,6 +8,7 @@ from attrs import frozen
 from parachute_hub.accounts import validation
 from parachute_hub.accounts.model import AccessWatch, Clock, Random
 from parachute_hub.accounts.people.deletion_policy import planned
+from parachute_hub.accounts.people.vault_deletions import check_staying
 from parachute_hub.accounts.signin.passwords import Hasher
 from parachute_hub.accounts.signin.second_factor import SecondFactor
 from parachute_hub.site.errors import Refused, not_found
@@ -143,10 +144,14 @@ class People:
     async def set_vaults(
         self, actor: Actor, user_id: str, vaults: Mapping[str, VaultRole], own: Sequence[str] | None = None
     ) -> User:
-        """Replace a user's vault roles; vaults that are not listed are removed. `own` are theirs, and nobody else's."""
+        """Replace a user's vault roles; vaults that are not listed are removed. `own` are theirs, and nobody else's.
+
+        Raises Refused 404, or 409 for a vault that is being deleted.
+        """
         user = self.get(user_id)
 
         def change() -> User:
+            check_staying(self._deletions, vaults)
             self._users.set_vaults(user_id, vaults, own)
             self._changed(user_id, own or ())
             self._note(actor, "vaults-changed", user.username)
@@ -194,7 +199,7 @@ class People:
         """Delete a user; everything issued to them ends. Raises Refused 403 for the last admin.
 
         `heir` is a user who gets their own vaults, and the roles on those that no other member can use. With
-        `delete_vaults`, those that no other member can use are deleted after 30 days.
+        `delete_vaults`, their own vaults that nobody else can use are deleted after 30 days.
         """
         user = self.get(user_id)
         if heir is not None and delete_vaults:
@@ -216,7 +221,7 @@ class People:
                 self._changed(heir, user.own)
                 self._note(actor, "vaults-changed", taker.username)
             if delete_vaults:
-                for name in user.vaults.keys() - used:
+                for name in sorted(set(user.own) - used):
                     self._deletions.add(planned(name, actor.name, self._clock(), user.called))
                     self._note(actor, "vault-deletion-asked", name)
 
@@ -224,6 +229,7 @@ class People:
 
     def admit(self, user: User) -> None:
         """Store an invited user. Call within a transaction. Raises Refused 409."""
+        check_staying(self._deletions, user.vaults)
         try:
             self._users.add(user)
         except UsernameTaken:

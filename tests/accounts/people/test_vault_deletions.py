@@ -4,10 +4,12 @@ import json
 from typing import Any
 
 from attrs import evolve
+from twisted.internet.defer import Deferred
 
 from parachute_hub.accounts.people.deletion_policy import DAY
 from parachute_hub.accounts.people.users import Actor
 from parachute_hub.site.errors import Refused
+from parachute_hub.store.rows import VaultRole
 from parachute_hub.store.vaults import VaultDeletionRows
 from tests.accounts.doors import DoorCase
 from tests.support.at_once import at_once
@@ -15,7 +17,7 @@ from tests.support.front_door import PASSWORD
 
 
 class DeletionCase(DoorCase):
-    """Grace has a vault of her own, uses the family's with Heidi, and nobody else uses `old`."""
+    """Grace has two vaults of her own, and uses the family's with Heidi."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -23,8 +25,10 @@ class DeletionCase(DoorCase):
         self.deletions = self.door.accounts.deletions
         self.door.vaults.made = ["default", "family", "grace", "old"]
         people = self.door.accounts.people
-        person = self.now(people.person("grace", PASSWORD, vaults={"grace": "write", "family": "write", "old": "read"}))
-        at_once(self.door.database.write(people.admit, evolve(person, own=("grace",), display_name="Grace 🌷")))
+        person = self.now(
+            people.person("grace", PASSWORD, vaults={"grace": "write", "family": "write", "old": "write"})
+        )
+        at_once(self.door.database.write(people.admit, evolve(person, own=("grace", "old"), display_name="Grace 🌷")))
         self.member("heidi", family="read")
         self.began = self.door.now
 
@@ -57,6 +61,82 @@ class DeletionTests(DeletionCase):
         self.assertEqual(self.door.vaults.made, ["default", "family"])
         self.assertEqual(self.coming(), [])
         self.assertEqual(self.acts(2), [("", "vault-deleted", "old"), ("", "vault-deleted", "grace")])
+
+    def test_what_was_only_shared_with_the_person_stays(self) -> None:
+        """A vault of the owner, who has no roles on vaults."""
+        people = self.door.accounts.people
+        heidi = next(user for user in people.all() if user.username == "heidi")
+        self.now(people.set_vaults(Actor(name="ada"), heidi.id, {"default": "write", "family": "read"}))
+        self.assertEqual(self.remove("heidi"), 200)
+        self.assertEqual(self.coming(), [])
+
+    def test_a_vault_that_is_being_deleted_cannot_be_kept_or_given(self) -> None:
+        self.remove()
+        self.on_day(26)
+        self.door.now = self.began + 30 * DAY
+        self.door.vaults.removing = Deferred()
+        ticked = Deferred.fromCoroutine(self.deletions.tick())
+        people = self.door.accounts.people
+        heidi = next(user for user in people.all() if user.username == "heidi")
+        kim = self.now(people.person("kim", PASSWORD, vaults={"grace": "read"}))
+        roles: dict[str, VaultRole] = {"family": "read", "grace": "write"}
+        for attempt in (
+            lambda: self.deletions.keep("ada", "grace"),
+            lambda: people.set_vaults(Actor(name="ada"), heidi.id, roles, ["grace"]),
+            lambda: self.door.database.write(people.admit, kim),
+            lambda: self.deletions.create("grace"),
+        ):
+            with self.assertRaises(Refused) as caught:
+                self.now(attempt())
+            self.assertEqual((caught.exception.status, caught.exception.error), (409, "vault_being_deleted"))
+        self.now(self.deletions.keep("ada", "old"))
+        self.door.vaults.removing.callback(None)
+        self.successResultOf(ticked)
+        self.assertEqual(self.door.vaults.made, ["default", "family", "old"])
+        self.now(self.deletions.create("grace"))
+        self.now(people.set_vaults(Actor(name="ada"), heidi.id, roles, ["grace"]))
+
+    def test_a_vault_that_is_kept_before_its_turn_stays(self) -> None:
+        """Other commands of the vault module may take seconds."""
+        self.remove()
+        self.on_day(26)
+        self.door.now = self.began + 30 * DAY
+        self.door.vaults.turn = Deferred()
+        ticked = Deferred.fromCoroutine(self.deletions.tick())
+        self.now(self.deletions.keep("ada", "grace"))
+        heidi = next(user for user in self.door.accounts.people.all() if user.username == "heidi")
+        self.now(self.door.accounts.people.set_vaults(Actor(name="ada"), heidi.id, {"old": "read"}))
+        self.door.vaults.turn.callback(None)
+        self.successResultOf(ticked)
+        self.assertEqual(self.door.vaults.made, ["default", "family", "grace", "old"])
+        self.assertEqual(self.coming(), [])
+
+    def test_a_vault_that_could_not_be_deleted_can_be_kept(self) -> None:
+        self.remove()
+        self.on_day(26)
+        self.door.vaults.refusal = Refused(502, "vault_command_failed", "The vault module ended with code 1.")
+        self.on_day(30)
+        self.now(self.deletions.keep("ada", "grace"))
+        self.assertEqual(self.coming(), ["old"])
+
+    def test_a_new_vault_has_nothing_of_an_earlier_one(self) -> None:
+        """Whether the hub has seen meanwhile that the earlier one was gone, or not."""
+        quotas = self.door.accounts.quotas
+        for seen in (False, True):
+            self.now(self.deletions.schedule("ada", "default"))
+            self.now(quotas.set_vault("ada", "default", 5))
+            self.door.vaults.made.remove("default")
+            if seen:
+                self.on_day(0)
+                self.assertEqual((self.coming(), quotas.vaults()), ([], {}))
+            self.assertEqual(self.now(self.deletions.create("default")), {"name": "default"})
+            self.assertEqual((self.coming(), quotas.vaults()), ([], {}))
+
+    def test_a_vault_that_is_there_keeps_its_date(self) -> None:
+        self.now(self.deletions.schedule("ada", "default"))
+        with self.assertRaises(Refused):
+            self.now(self.deletions.create("default"))
+        self.assertEqual(self.coming(), ["default"])
 
     def test_whoever_slept_is_warned_first(self) -> None:
         """A laptop that was off for the whole warning, or a clock that jumped, deletes nothing at once."""
@@ -101,7 +181,9 @@ class DeletionTests(DeletionCase):
         self.assertEqual(self.remove(query=f"?vaults=delete&heir={heidi.id}"), 400)
         self.assertEqual(self.remove(query=f"?heir={heidi.id}"), 200)
         heir = self.door.accounts.people.get(heidi.id)
-        self.assertEqual((heir.vaults, heir.own), ({"family": "read", "grace": "write", "old": "read"}, ("grace",)))
+        self.assertEqual(
+            (heir.vaults, heir.own), ({"family": "read", "grace": "write", "old": "write"}, ("grace", "old"))
+        )
         self.assertEqual(self.coming(), [])
 
     def test_a_failure_is_kept_and_tried_again_the_next_day(self) -> None:

@@ -37,7 +37,7 @@ function Accounts({ people, vaults }: { people: Resource<{ users: Person[] }>; v
           <One
             key={person.id}
             person={person}
-            others={users.filter(({ id, role }) => id !== person.id && role === "member")}
+            others={users.filter(({ id }) => id !== person.id)}
             vaults={vaults}
             changed={people.reload}
           />
@@ -147,13 +147,14 @@ const DELETE = "(delete)"
 function Remove({ person, name, others, changed }: RoleProps & { others: Person[] }) {
   const [fate, setFate] = useState("")
   const owns = Object.keys(person.vaults).length > 0
+  const leaving = person.own_vaults.filter((vault) => !others.some(({ vaults }) => vault in vaults))
   const remove = async () => {
     const vaults =
       {
         "": "Their notes stay in the vaults, which owners can use.",
         [DELETE]:
-          "Vaults that nobody else uses are deleted in 30 days. Until then you can keep them after all, under Vaults." +
-          " Backups that you make before hold them for as long as you keep those.",
+          `What is theirs alone is deleted in 30 days: ${leaving.join(", ")}. Until then you can keep it after all, under` +
+          " Vaults. Backups that you make before hold it for as long as you keep those.",
       }[fate] ?? "The person you chose gets their own vaults, and those that nobody else uses."
     const sure = await confirm(
       `Remove ${name}?`,
@@ -166,7 +167,10 @@ function Remove({ person, name, others, changed }: RoleProps & { others: Person[
     say(`${name} was removed`)
     await changed()
   }
-  const heirs = others.map((other) => [other.id, `give to ${other.display_name || other.username}`] as const)
+  const heirs = others
+    .filter(({ role }) => role === "member")
+    .map((other) => [other.id, `give to ${other.display_name || other.username}`] as const)
+  const ends = leaving.length > 0 ? ([[DELETE, "delete after 30 days"]] as const) : []
   return (
     <div class="narrow">
       {owns && (
@@ -174,7 +178,7 @@ function Remove({ person, name, others, changed }: RoleProps & { others: Person[
           label="Their vaults"
           value={fate}
           set={setFate}
-          choices={[["", "keep for the owners"], ...heirs, [DELETE, "delete after 30 days"]]}
+          choices={[["", "keep for the owners"], ...heirs, ...ends]}
         />
       )}
       {owns && (
