@@ -142,6 +142,7 @@ class ModulesView:
             "first_party": self.directory.is_first_party(short),
             "missing": row is not None and folder is None,
             "permissions": self.directory.permissions(short).to_json(),
+            "idle": manifest.idle.to_json() if manifest and manifest.idle else None,
             "dependencies": _dependencies(manifest, self._shorts()) if manifest else [],
             "settings": settings_json(record),
             "data_copy_at": None if copied is None else to_the_second(copied),

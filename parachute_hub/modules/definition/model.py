@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from attrs import evolve, field, frozen
 
 from parachute_hub.modules.definition import names, validation
+from parachute_hub.modules.definition.idle import Idle
 from parachute_hub.modules.definition.permissions import Permissions
 from parachute_hub.modules.definition.validation import Invalid
 
@@ -148,6 +149,7 @@ class Manifest:
     config_ui_url: str | None = None
     focus: str | None = None
     permissions: Permissions | None = None
+    idle: Idle | None = None
     raw: Mapping[str, Any] = field(factory=dict, eq=False, repr=False)
 
     @classmethod
@@ -177,6 +179,7 @@ class Manifest:
             config_ui_url=_optional(raw, "configUiUrl", _url),
             focus=_optional(raw, "focus", lambda value, at: validation.one_of(value, at, _FOCUS)),
             permissions=_optional(raw, "permissions", Permissions.parse),
+            idle=_optional(raw, "idle", Idle.parse),
             raw=raw,
         )
 

@@ -76,6 +76,11 @@ STRUCTURES: dict[str, tuple[Any, ...]] = {
         *({key: value} for key in ("network", "folders", "programs", "memory", "more") for value in (*OTHERS, *TEXTS)),
         *({key: [text]} for key in ("network", "folders", "programs") for text in TEXTS),
     ),
+    "idle": (
+        *({key: value} for key in ("sleep", "wakeFor", "more") for value in (*OTHERS, *TEXTS)),
+        *({"sleep": text} for text in ("10m", "2h", "0m", "99h", "100h", "9999m", "10000m", "10", "10m\n", " 10m")),
+        *({"wakeFor": ["a"] * count} for count in (10, 11)),
+    ),
     "configSchema": (
         *({"type": kind, "properties": {}} for kind in (*OTHERS, *TEXTS)),
         *({"type": "object", "properties": value} for value in (*OTHERS, "a")),

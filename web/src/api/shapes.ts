@@ -99,6 +99,8 @@ export interface Module extends Status {
   /** When its data was last copied before an update. The copy can be restored. */
   data_copy_at: string | null
   dependencies: { short: string; optional: boolean; known: boolean }[]
+  /** What its author says about sleep. */
+  idle?: { minutes: number | null; wake_for: string[] } | null
   permissions: Permissions
   settings: ModuleSettings
 }

@@ -2,7 +2,7 @@
 import { useEffect } from "preact/hooks"
 import type { Job, Module, ModuleSettings } from "../api/shapes"
 import { hub, modules, overview } from "../app"
-import { ago, bytes, duration, exactly, moment, percent, sentence } from "../format"
+import { ago, bytes, duration, exactly, list, moment, percent, sentence } from "../format"
 import { go } from "../router"
 import { isOver, reports, warnings } from "../state/modules"
 import { useResource } from "../state/resource"
@@ -221,9 +221,11 @@ const SLEEPS = [5, 15, 60] as const
 /** Whether the module stops while nobody uses it, which frees its memory. */
 function Sleep({
   minutes,
+  hint,
   save,
 }: {
   minutes: number | null
+  hint: Module["idle"]
   save: (change: Partial<ModuleSettings>) => () => Promise<void>
 }) {
   const words =
@@ -232,12 +234,17 @@ function Sleep({
       : `Goes to sleep when nobody has used it for ${duration(minutes * 60)}. The next visit wakes it in a moment.`
   return (
     <li class="list-row">
-      <p class="grow">{words}</p>
-      {SLEEPS.filter((choice) => choice !== minutes).map((choice) => (
-        <Button key={choice} act={save({ sleep_after: choice })}>
-          Sleep after {choice} min
-        </Button>
-      ))}
+      <p class="grow">
+        {words}
+        {hint?.wake_for.length ? ` It stays awake for ${list(hint.wake_for)}.` : ""}
+      </p>
+      {(hint?.minutes ? [hint.minutes] : SLEEPS)
+        .filter((choice) => choice !== minutes)
+        .map((choice) => (
+          <Button key={choice} act={save({ sleep_after: choice })}>
+            Sleep after {duration(choice * 60)}
+          </Button>
+        ))}
       {minutes !== null && <Button act={save({ sleep_after: null })}>Always run</Button>}
     </li>
   )
@@ -266,7 +273,7 @@ function Keeping({ module }: { module: Module }) {
             {autostart ? "Start only manually" : "Start with the hub"}
           </Button>
         </li>
-        <Sleep minutes={sleep_after} save={set} />
+        <Sleep minutes={sleep_after} hint={module.idle} save={set} />
         <li class="list-row">
           <p class="grow">{updateWords(updates, module.installed_version)}</p>
           {UPDATES.filter(([kind]) => kind !== updates).map(([kind, label]) => (
