@@ -18,7 +18,7 @@ from tests.live.harness import Reply, fetch, hub, session_of_owner
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 AREAS = ("accounts", "admin", "oauth", "site")
 # Called by programs with credentials of their own in the body; they look at no cookie.
-WITHOUT_COOKIES = {"/oauth/token", "/oauth/revoke", "/oauth/register"}
+WITHOUT_COOKIES = {"/oauth/token", "/oauth/revoke", "/oauth/register", "/oauth/device_authorization"}
 # An app may post its request for consent: it goes on as a GET, which changes nothing.
 GOES_ON_AS_GET = {"/oauth/authorize"}
 # These ask for a secret of their own, or end only what the browser itself keeps.
