@@ -150,7 +150,7 @@ const START: Record<string, RegExp> = {
   "Apps and tokens": /^(app-|.*-token$|rotate-|open-settings)/,
   People: /^(user-|owner-|role-|vaults-|invit|password-|recovery-|second-factor-|name-|lock|notes-down)/,
   Backups: /^(backup-|restore)/,
-  "The hub": /^(hub-|log-|origin-|problem|notice-|move|vault-made)/,
+  "The hub": /^(hub-|log-|origin-|problem|notice-|move|vault-(made|shared|kept|del)|share-|trash-|quota-)/,
 }
 
 /** The kinds of acts by which Activity filters. */
