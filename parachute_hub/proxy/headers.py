@@ -23,8 +23,9 @@ HOP_BY_HOP = frozenset(
 )
 # Response headers of a module that would affect the whole origin, or instruct a proxy in front of the hub.
 _OVER_THE_ORIGIN = frozenset(
-    b"""alt-svc clear-site-data nel report-to set-login speculation-rules strict-transport-security x-accel-charset
-    x-accel-expires x-accel-limit-rate x-accel-redirect x-lighttpd-send-file x-sendfile""".split()
+    b"""alt-svc clear-site-data cross-origin-opener-policy nel report-to set-login speculation-rules
+    strict-transport-security x-accel-charset x-accel-expires x-accel-limit-rate x-accel-redirect x-lighttpd-send-file
+    x-sendfile""".split()
 )
 _NOT_UPSTREAM = HOP_BY_HOP | {b"host", b"content-length", b"expect"}
 _SPOKEN_BY_HOPS = (b"x-forwarded-", b"x-original-forwarded-", b"cf-", b"fly-", b"x-parachute-", b"tailscale-")

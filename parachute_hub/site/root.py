@@ -1,5 +1,6 @@
 """The hub's site: dispatches paths to areas, applies the first-run gate, and adds headers to every page."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, cast
 from urllib.parse import unquote
@@ -22,9 +23,21 @@ SECURITY_HEADERS: Mapping[str, str] = {
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+
+
+def opener_policy(browser: str) -> str:
+    """What keeps pages that open a page of the hub from reaching into it, for this `User-Agent`.
+
+    `same-origin` does not keep out a page that sends the same header, which a module's service worker can make up.
+    `noopener-allow-popups` keeps out every page, but browsers that do not know it would keep out none (HTML, 7.1.3).
+
+    >>> opener_policy("Mozilla/5.0 Chrome/140.0.0.0 Safari/537.36"), opener_policy("Mozilla/5.0 Firefox/140.0")
+    ('noopener-allow-popups', 'same-origin')
+    """
+    chromium = re.search(r"Chrome/(\d{1,6})\.", browser)
+    return "noopener-allow-popups" if chromium and int(chromium[1]) >= _ALONE_SINCE else "same-origin"
 
 
 def lead_to_apps(request: IRequest) -> None:
@@ -40,6 +53,8 @@ def lead_to_apps(request: IRequest) -> None:
 PUSH_WORKER = b"/admin/push.js"
 """The one service worker of the hub: it shows push messages, and answers no request."""
 
+# The version of Chromium from which it certainly knows `noopener-allow-popups`.
+_ALONE_SINCE = 131
 # Half a year. For this host only, not for the owner's other subdomains.
 STRICT_TRANSPORT = "max-age=15552000"
 
@@ -110,6 +125,7 @@ class Root(Resource):
         """Answer one request for the hub's own paths."""
         for name, value in SECURITY_HEADERS.items():
             request.setHeader(name, value)
+        request.setHeader("Cross-Origin-Opener-Policy", opener_policy(request.getHeader("User-Agent") or ""))
         if self._is_secure(request):
             request.setHeader("Strict-Transport-Security", STRICT_TRANSPORT)
         path = request.path

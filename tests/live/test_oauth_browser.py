@@ -5,7 +5,7 @@ import socket
 import threading
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from playwright.sync_api import Page, Request
+from playwright.sync_api import Page, Request, Route
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.browser.browser import PHONE, chromium, confirm_by_password, findings, picture, window
@@ -168,6 +168,32 @@ class ConsentTests(SynchronousTestCase):
             self.assertTrue(seen["csrf"], "the script has the form token: the ticket is what stops it")
             self.assertEqual((seen["ticket"], seen["posted"], seen["kind"]), (False, 403, "basic"))
             self.assertNotIn("Allow", seen["inside"])
+
+    def test_a_page_with_our_own_opener_policy_cannot_reach_in(self) -> None:
+        """As a module's service worker could make one up; the proxy takes the header off what modules send."""
+
+        def made_up(route: Route) -> None:
+            answer = route.fetch()
+            self.assertNotIn("cross-origin-opener-policy", answer.headers)
+            headers = {**answer.headers, "cross-origin-opener-policy": "same-origin"}
+            route.fulfill(response=answer, headers=headers)
+
+        with chromium() as browser, window(browser, complaints=False) as (_, page):
+            page.goto(f"{self.hub.url}/login")
+            self.sign_in(page)
+            page.wait_for_url(lambda url: "/login" not in url)
+            page.route("**/vault/default/.parachute/icon.svg", made_up)
+            page.goto(f"{self.hub.url}/vault/default/.parachute/icon.svg")
+            for path in (self.ask(scope="vault:read"), f"{self.hub.url}/oauth/device", f"{self.hub.url}/admin/"):
+                seen = page.evaluate(
+                    """async (path) => {
+                        const popup = window.open(path)
+                        await new Promise((go) => setTimeout(go, 1500))
+                        try { return popup.document.body.innerText } catch (error) { return "closed off" }
+                    }""",
+                    path,
+                )
+                self.assertIn(seen, ("closed off", ""), path)
 
     def allow(self, page: Page) -> None:
         """Say yes on the consent page."""
