@@ -19,7 +19,7 @@ _WORDS = {
     "stopped": "Stopped",
     "held": "Held back",
 }
-_WELL = "ready"
+_WELL = ("ready", "asleep")
 
 
 @frozen(kw_only=True)
@@ -105,9 +105,9 @@ def _nothing(visitor: Visitor) -> Tag:
 
 def _tile(tile: Tile, visitor: Visitor) -> Tag:
     # The letter shows where the picture cannot be loaded.
-    picture = tags.img(src=tile.icon, alt="", width="48", height="48") if tile.icon and tile.state == _WELL else ""
+    picture = tags.img(src=tile.icon, alt="", width="48", height="48") if tile.icon and tile.state in _WELL else ""
     icon = tags.span(tile.name[:1].upper(), picture, class_="icon", **{"aria-hidden": "true"})
-    ill = visitor.is_admin and tile.state != _WELL
+    ill = visitor.is_admin and tile.state not in _WELL
     state = tags.span(_WORDS.get(tile.state, tile.state), class_=f"state state-{tile.state}") if ill else ""
     words = tags.span(tags.strong(tile.name), tags.span(tile.tagline, class_="quiet"), state, class_="words")
     return tags.li(tags.a(icon, words, href=tile.url))

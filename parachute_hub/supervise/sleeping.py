@@ -23,6 +23,8 @@ _UNKNOWN = 64 << 20
 _FULL = 0.9
 # In seconds: a module that was used just now does not make room for others, which wait for that.
 _JUST_USED = 0.3
+# How long the hub's own use, such as a download of notes, keeps a module awake at least, in seconds.
+_OWN_USE = 900.0
 _ROOM_POLL = 0.1
 _ROOM_SECONDS = 10.0
 _RUNNING = (ModuleState.READY, ModuleState.DEGRADED)
@@ -50,10 +52,10 @@ class SleepingModules(Protocol):
     def size(self, short: str) -> int | None:
         """The module's latest memory use in bytes; None if it never ran."""
 
-    async def sleep(self, short: str, why: str) -> Status:
+    async def sleep(self, short: str, why: str) -> Status | None:
         """End the process until somebody needs the module."""
 
-    async def wake(self, short: str) -> Status:
+    async def wake(self, short: str) -> Status | None:
         """Start a module that sleeps. Resolves when ready, slow or failed."""
 
 
@@ -95,7 +97,8 @@ class Sleeper:
     """Watches the modules' use.
 
     `after` is the seconds without use after which a module sleeps; None if it may not. `requests` counts a module's
-    requests so far, `under_way` those open at its port. `busy` asks the module on a port whether it works on something.
+    requests so far, `under_way` those open at its port. `busy` asks the module on a port whether it works on something,
+    `claimed` says whether an operation of the hub, such as an upgrade, does.
     `refused` has the modules that could not be woken for lack of memory, until they run.
     """
 
@@ -104,6 +107,7 @@ class Sleeper:
     requests: Callable[[str], int]
     under_way: Callable[[int], int]
     busy: Callable[[int], Awaitable[bool]]
+    claimed: Callable[[str], bool]
     clock: Any
     refused: set[str] = field(factory=set, init=False)
     _seen: dict[str, _Seen] = field(factory=dict, init=False)
@@ -121,7 +125,13 @@ class Sleeper:
             allowed = self.after(status.short)
             if status.state not in _RUNNING:
                 self._seen.pop(status.short, None)
-            elif self._unused(status) >= (allowed or float("inf")) and not status.reports:
+                continue
+            self.refused.discard(status.short)
+            if (
+                self._unused(status) >= (allowed or float("inf"))
+                and not status.reports
+                and not self.claimed(status.short)
+            ):
                 minutes = f"{(allowed or 0) / 60:g} min"
                 await self._failures.wait(
                     f"Letting {status.short} sleep", self._end, status.short, f"Nobody used it for {minutes}."
@@ -139,11 +149,14 @@ class Sleeper:
         await waiter
 
     async def reach(self, short: str) -> int | None:
-        """The port of the module's own processes, woken if it sleeps; None if it does not run."""
+        """The port of the module's own processes, woken if it sleeps; None if it does not run. For the hub's own
+        requests, which it does not count.
+        """
         status = self.modules.status(short)
         if status is not None and status.wakes:
             with suppress(NoRoom):
                 await self.wake(short)
+        self._seen[short] = _Seen(self.requests(short), self.clock.seconds() + _OWN_USE)
         return self.modules.owned_port(short)
 
     def _woken(self, result: Any, short: str) -> None:
@@ -151,27 +164,34 @@ class Sleeper:
             waiter.callback(result)
 
     async def _wake(self, short: str) -> None:
-        await self._make_room(short)
+        status = self.modules.status(short)
+        if status is not None and status.state is ModuleState.ASLEEP:
+            await self._make_room(short)
         self.refused.discard(short)
         self._seen.pop(short, None)
         await self.modules.wake(short)
 
     async def _make_room(self, short: str) -> None:
         by = self.clock.seconds() + _ROOM_SECONDS
-        while (chosen := self._to_end(short)) is None and self.clock.seconds() < by and self._may_sleep(short):
+        while self.clock.seconds() <= by:
+            chosen = self._to_end(short)
+            if chosen is not None and all([await self._end(other, f"It made room for {short}.") for other in chosen]):
+                return
+            if not self._may_sleep(short):
+                break
             await deferLater(self.clock, _ROOM_POLL)
-        if chosen is None:
-            self.refused.add(short)
-            raise NoRoom(short)
-        for other in chosen:
-            await self._end(other, f"It made room for {short}.", forced=True)
+        self.refused.add(short)
+        raise NoRoom(short)
 
     def _may_sleep(self, but: str) -> list[Status]:
-        """The running modules that may sleep."""
+        """The running modules that may sleep now."""
         return [
             status
             for status in self.modules.all()
-            if status.short != but and status.state in _RUNNING and self.after(status.short) is not None
+            if status.short != but
+            and status.state in _RUNNING
+            and self.after(status.short) is not None
+            and not self.claimed(status.short)
         ]
 
     def _to_end(self, short: str) -> list[str] | None:
@@ -186,17 +206,20 @@ class Sleeper:
         need = sum(self.modules.size(waking) or _UNKNOWN for waking in self._waking)
         return to_end(idle, container.used, need, container.limit)
 
-    async def _end(self, short: str, why: str, forced: bool = False) -> None:
+    async def _end(self, short: str, why: str) -> bool:
+        """Let a module sleep. False if it works on something."""
         port = self.modules.owned_port(short)
-        if not forced and port is not None and await self.busy(port):
-            self._seen[short].at = self.clock.seconds()
-            return
+        if port is not None and await self.busy(port):
+            self._seen[short] = _Seen(self.requests(short), self.clock.seconds())
+            return False
         status = self.modules.status(short)
         # Meanwhile a request may have come, or a person may have stopped it.
-        if status is None or status.state not in _RUNNING or (port is not None and self.under_way(port)):
-            return
-        self._log.info("{short} sleeps: {why}", short=short, why=why)
-        await self.modules.sleep(short, why)
+        if status is None or (port is not None and self.under_way(port)) or self.claimed(short):
+            return False
+        if status.state in _RUNNING:
+            self._log.info("{short} sleeps: {why}", short=short, why=why)
+            await self.modules.sleep(short, why)
+        return True
 
     def _unused(self, status: Status) -> float:
         """Seconds since the module was last seen in use."""
@@ -205,5 +228,5 @@ class Sleeper:
         port = self.modules.owned_port(status.short)
         seen = self._seen.get(status.short)
         if seen is None or seen.requests != count or (port is not None and self.under_way(port)):
-            self._seen[status.short] = seen = _Seen(count, now)
+            self._seen[status.short] = seen = _Seen(count, max(now, seen.at if seen else now))
         return now - seen.at

@@ -142,16 +142,22 @@ class Supervisor(Service):
         await self._context.desired.want(short, True)
         return await module.settled()
 
-    async def sleep(self, short: str, why: str) -> Status:
-        """End a running module until `wake`; it stays enabled. `why` is a sentence. Resolves once it sleeps."""
-        module = self._module(short)
+    async def sleep(self, short: str, why: str) -> Status | None:
+        """End a running module until `wake`; it stays enabled. `why` is a sentence. Resolves once it sleeps; None if
+        there is no such module.
+        """
+        module = self._modules.get(short)
+        if module is None:
+            return None
         if not self._leaving:
             module.machine.sleep(why)
         return await module.settled()
 
-    async def wake(self, short: str) -> Status:
-        """Start a module that sleeps; any other stays as it is. Resolves as `start` does."""
-        module = self._module(short)
+    async def wake(self, short: str) -> Status | None:
+        """Start a module that sleeps; any other stays as it is. Resolves as `start` does; None if there is none."""
+        module = self._modules.get(short)
+        if module is None:
+            return None
         if not self._leaving:
             module.machine.wake()
         return await module.settled()

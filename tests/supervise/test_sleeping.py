@@ -70,6 +70,7 @@ class SleeperTests(SynchronousTestCase):
         self.requests: dict[str, int] = {}
         self.open: dict[int, int] = {}
         self.working: set[int] = set()
+        self.claimed: set[str] = set()
         self.after: dict[str, float] = {"vault": 60.0, "notes": 60.0}
         self.sleeper = Sleeper(
             modules=self.modules,
@@ -77,6 +78,7 @@ class SleeperTests(SynchronousTestCase):
             requests=lambda short: self.requests.get(short, 0),
             under_way=lambda port: self.open.get(port, 0),
             busy=self.busy,
+            claimed=lambda short: short in self.claimed,
             clock=self.clock,
         )
         for short in ("vault", "notes", "scribe"):
@@ -158,6 +160,28 @@ class SleeperTests(SynchronousTestCase):
         self.successResultOf(woken)
         self.assertEqual(self.modules.calls, [("sleep", "vault"), ("wake", "more")])
 
+    def test_one_that_works_makes_no_room(self) -> None:
+        """Whatever says so: it itself, or an operation of the hub."""
+        self.modules.limit = 256 * MB
+        self.modules.put("more", ModuleState.ASLEEP)
+        self.pass_time(10)
+        self.working.add(2000)
+        self.claimed.add("notes")
+        woken = self.woken("more")
+        self.clock.pump([0.1] * 50)
+        self.assertNoResult(woken)
+        self.working.clear()
+        self.clock.pump([0.1] * 10)
+        self.successResultOf(woken)
+        self.assertEqual(self.modules.calls, [("sleep", "vault"), ("wake", "more")])
+
+    def test_one_that_starts_already_takes_no_room_from_others(self) -> None:
+        self.modules.limit = 256 * MB
+        self.modules.put("more", ModuleState.STARTING)
+        self.pass_time(10)
+        self.successResultOf(self.woken("more"))
+        self.assertEqual(self.modules.calls, [("wake", "more")])
+
     def test_those_that_wake_together_need_room_for_all(self) -> None:
         self.modules.limit = 300 * MB
         for short in ("one", "two"):
@@ -183,9 +207,17 @@ class SleeperTests(SynchronousTestCase):
         self.modules.put("more", ModuleState.ASLEEP)
         self.failureResultOf(self.woken("more"), NoRoom)
         self.assertEqual(self.sleeper.refused, {"more"})
-        self.modules.limit = None
-        self.successResultOf(self.woken("more"))
-        self.assertEqual(self.sleeper.refused, set())
+        self.modules.put("more", ModuleState.READY)
+        self.pass_time(PERIOD)
+        self.assertEqual(self.sleeper.refused, set(), "a person started it")
+
+    def test_the_use_of_the_hub_itself_counts(self) -> None:
+        """Such as a download of notes, which it asks the module for."""
+        self.successResultOf(Deferred.fromCoroutine(self.sleeper.reach("vault")))
+        self.pass_time(300)
+        self.assertEqual(self.asleep(), ["notes"])
+        self.pass_time(700)
+        self.assertEqual(self.asleep(), ["vault", "notes"])
 
     def test_the_hub_itself_wakes_what_it_needs(self) -> None:
         self.modules.put("vault", ModuleState.ASLEEP)

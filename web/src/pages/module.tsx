@@ -216,6 +216,9 @@ function updateWords(updates: ModuleSettings["updates"], version: string | null)
   return "Updates are offered when they come out."
 }
 
+/** The vault asks scribe without the hub, which would not see its use. */
+const isUsedDirectly = (short: string) => short === "scribe" && modules.find("vault")?.installed
+
 const SLEEPS = [5, 15, 60] as const
 
 /** Whether the module stops while nobody uses it, which frees its memory. */
@@ -273,7 +276,7 @@ function Keeping({ module }: { module: Module }) {
             {autostart ? "Start only manually" : "Start with the hub"}
           </Button>
         </li>
-        <Sleep minutes={sleep_after} hint={module.idle} save={set} />
+        {!isUsedDirectly(module.short) && <Sleep minutes={sleep_after} hint={module.idle} save={set} />}
         <li class="list-row">
           <p class="grow">{updateWords(updates, module.installed_version)}</p>
           {UPDATES.filter(([kind]) => kind !== updates).map(([kind, label]) => (
