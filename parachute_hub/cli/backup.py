@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from parachute_hub.cli.client import CommandError, HubClient, HubDown, HubRefused
-from parachute_hub.cli.commands import backup_line, client_of, progress_of, show
+from parachute_hub.cli.commands import backup_line, progress_of, show
 from parachute_hub.cli.grammar import Words, agreed, secret
 from parachute_hub.cli.kinds import PLACES
 from parachute_hub.cli.progress import ProgressPrinter, run_job
 from parachute_hub.cli.restore_plan import connect_again, part_plan, when, whole_plan
 from parachute_hub.cli.tables import size, table
 from parachute_hub.cli.terminal import terminal
+from parachute_hub.cli.which_hub import client_of
+from parachute_hub.system.log_lines import visible
 
 SECRET = "PARACHUTE_BACKUP_SECRET"
 _RESTORE = "/admin/setup/restore"
@@ -125,7 +127,7 @@ def sheet(arguments: Namespace) -> int:
     if arguments.json:
         show(arguments, {"identity": identity}, "")
         return 0
-    print(SHEET.format(identity=identity))
+    print(visible(SHEET.format(identity=identity)))
     if not sys.stdin.isatty():
         print("When you have it, confirm it: parachute backup sheet --confirm LAST-FOUR-CHARACTERS")
         return 0
@@ -134,7 +136,7 @@ def sheet(arguments: Namespace) -> int:
         try:
             client.call("POST", "/api/backups/key/confirm", {"characters": typed})
         except HubRefused as error:
-            print(error)
+            print(visible(str(error)))
         else:
             print(SET_UP)
             return 0
@@ -280,7 +282,7 @@ def _read(client: HubClient, path: str, ticket: str, progress: ProgressPrinter) 
 def _agree(arguments: Namespace, plan: str) -> None:
     """Show the plan and ask. Raises CommandError unless the owner agrees."""
     if not arguments.json:
-        print(plan)
+        print(visible(plan))
     if not agreed(arguments, "Go on?"):
         raise CommandError("Nothing was changed.")
 

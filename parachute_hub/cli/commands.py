@@ -13,8 +13,8 @@ from parachute_hub.cli.client import CommandError, HubClient, module_path
 from parachute_hub.cli.grammar import agreed
 from parachute_hub.cli.progress import ENDS, WIDTH, ProgressPrinter, run_job
 from parachute_hub.cli.tables import ago, percent, size, table
-from parachute_hub.cli.terminal import terminal
-from parachute_hub.settings import from_process
+from parachute_hub.cli.terminal import clean, terminal
+from parachute_hub.cli.which_hub import client_of, home_of
 from parachute_hub.system import strict_json
 from parachute_hub.system.log_lines import visible
 from parachute_hub.system.strict_json import BadJson
@@ -22,31 +22,9 @@ from parachute_hub.system.strict_json import BadJson
 _DOWN = frozenset({"backoff", "parked", "held", "stopped"})
 
 
-def home_of(arguments: Namespace) -> Path:
-    """The home folder: option, environment, or default."""
-    return from_process({"home": arguments.home}).home
-
-
-def client_of(arguments: Namespace) -> HubClient:
-    """The client for the hub that the arguments mean: by name, on this machine, or the last one signed in to."""
-    name = vars(arguments).get("hub") or os.environ.get("PARACHUTE_HUB") or ""
-    home = home_of(arguments)
-    here = arguments.home or os.environ.get("PARACHUTE_HOME") or (home / "operator.token").exists()
-    if name == "local" or (not name and here):
-        return HubClient(home)
-    from parachute_hub.cli.profiles import profiles
-    from parachute_hub.cli.remote import RemoteHub
-
-    store = profiles()
-    profile = store.get(name) if name else next(iter(store.all()), None)
-    if profile is None and name:
-        raise CommandError(f"You are not signed in to a hub called {name}. See: parachute hubs", code=2)
-    return HubClient(home) if profile is None else HubClient(RemoteHub(profile, store))
-
-
 def show(arguments: Namespace, value: dict[str, Any], text: str) -> None:
-    """Print JSON if requested, else text."""
-    print(json.dumps(value, indent=2) if arguments.json else text)
+    """Print JSON if requested, else text: without what the hub or a module wrote for the terminal."""
+    print(json.dumps(value, indent=2) if arguments.json else clean(text))
 
 
 def progress_of(arguments: Namespace) -> ProgressPrinter:
@@ -234,7 +212,7 @@ def _upgrade_all(arguments: Namespace, body: dict[str, Any]) -> int:
         try:
             jobs.append(_followed(arguments, short, module_path(short, "upgrade"), body))
         except CommandError as error:
-            print(f"{short}: {error}", file=sys.stderr)
+            print(visible(f"{short}: {error}"), file=sys.stderr)
             failed.append(short)
     text = "\n".join(_done(job) for job in jobs)
     show(arguments, {"operations": jobs, "failed": failed}, text or ("" if failed else "Everything is up to date."))
@@ -295,7 +273,7 @@ def _followed(arguments: Namespace, name: str, path: str, body: dict[str, Any]) 
         if not more or not arguments.agree:
             raise
         if not arguments.json:
-            print(f"{name} may now {', '.join(error.detail['more'])}.", file=sys.stderr)
+            print(visible(f"{name} may now {', '.join(error.detail['more'])}."), file=sys.stderr)
         return run_job(client, path, {**body, "permissions": error.detail["permissions"]}, progress)
 
 

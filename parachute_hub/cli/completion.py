@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-from parachute_hub.cli.commands import home_of
+from parachute_hub.cli.which_hub import home_of
 from parachute_hub.system import strict_json
 from parachute_hub.system.strict_json import BadJson
 

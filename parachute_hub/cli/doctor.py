@@ -9,8 +9,9 @@ from typing import Any
 
 from parachute_hub.app.problems import lacking, open_files
 from parachute_hub.cli.client import CommandError, HubClient
-from parachute_hub.cli.commands import client_of, home_of, show
+from parachute_hub.cli.commands import show
 from parachute_hub.cli.terminal import TINTS, terminal
+from parachute_hub.cli.which_hub import client_of, home_of
 from parachute_hub.modules.packages import bun
 from parachute_hub.modules.state.services_file import ServicesFile
 from parachute_hub.problems.checks.hub import OpenFiles, UnusableRows
@@ -18,6 +19,7 @@ from parachute_hub.problems.checks.machine import DiskSpace
 from parachute_hub.problems.checks.packages import BunMissing
 from parachute_hub.problems.model import Problem, Severity, Standing, ordered, words
 from parachute_hub.settings import from_process
+from parachute_hub.system.log_lines import visible
 
 _MODES = {"open-file:The hub's folder": ("", 0o700), "open-file:operator.token": ("operator.token", 0o600)}
 _WIDTH = 100
@@ -52,15 +54,17 @@ def doctor(arguments: Namespace) -> int:
 def examine(home: Path, client: HubClient) -> list[dict[str, Any]]:
     """The problems as the hub tells them, looked for now; without a hub, those that can be seen from here."""
     if not client.running:
-        return _looked(home, _alone("hub-down", "The hub is not running", "Its pages and modules cannot be reached."))
+        return _looked(
+            home, client, _alone("hub-down", "The hub is not running", "Its pages and modules cannot be reached.")
+        )
     if (wait := client.not_up()) is not None:
-        return _looked(home, _alone("hub-not-up", "The hub is not up", wait))
+        return _looked(home, client, _alone("hub-not-up", "The hub is not up", wait))
     try:
         return list(client.call("POST", "/api/problems/look", {})["problems"])
     except CommandError as error:
         health = client.health()
         text = f"It refused to tell its problems: {error} Its database: {health.get('db')}."
-        return _looked(home, _alone("hub-refuses", "The hub does not work", text, "error"))
+        return _looked(home, client, _alone("hub-refuses", "The hub does not work", text, "error"))
 
 
 def _alone(key: str, title: str, text: str, severity: Severity = "warning") -> Problem:
@@ -74,9 +78,10 @@ def _alone(key: str, title: str, text: str, severity: Severity = "warning") -> P
     )
 
 
-def _looked(home: Path, first: Problem) -> list[dict[str, Any]]:
-    """What the checks find that need no hub, after `first`."""
-    found = [first, *(problem for check in _local_checks(home) for problem in check.look())]
+def _looked(home: Path, client: HubClient, first: Problem) -> list[dict[str, Any]]:
+    """What the checks find that need no hub, after `first`. They see this machine, so only `first` of one elsewhere."""
+    checks = () if client.is_elsewhere else _local_checks(home)
+    found = [first, *(problem for check in checks for problem in check.look())]
     return [standing.to_json() for standing in ordered([Standing(problem=problem, since=0.0) for problem in found])]
 
 
@@ -118,7 +123,7 @@ def described(problem: Mapping[str, Any]) -> str:
     severity = terminal().paint(problem["severity"], TINTS.get(problem["severity"])) + " " * (
         8 - len(problem["severity"])
     )
-    return f"{severity}{problem['title']}\n{indent(wrapped + fixes, ' ' * 8)}"
+    return f"{severity}{visible(problem['title'])}\n{visible(indent(wrapped + fixes, ' ' * 8))}"
 
 
 def _where(fix: Mapping[str, Any]) -> str:

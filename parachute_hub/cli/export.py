@@ -14,11 +14,12 @@ from urllib.parse import quote
 from attrs import define, field
 
 from parachute_hub.cli.client import CommandError
-from parachute_hub.cli.commands import client_of, show
+from parachute_hub.cli.commands import show
 from parachute_hub.cli.grammar import Words
 from parachute_hub.cli.kinds import VAULTS
 from parachute_hub.cli.note_files import FileNames, front_matter, note_of, safe_part, title_of
 from parachute_hub.cli.vault_client import VaultRefused, open_vault
+from parachute_hub.cli.which_hub import client_of
 
 _MARK = ".parachute-export.json"
 _PAGE = 100

@@ -11,6 +11,8 @@ from attrs import frozen
 
 from parachute_hub.cli.client import CommandError
 from parachute_hub.cli.examples import EXAMPLES
+from parachute_hub.cli.which_hub import named, remote_of
+from parachute_hub.system.log_lines import visible
 
 Action = Callable[[Namespace], int]
 
@@ -50,12 +52,23 @@ def everywhere(
 
 
 def agreed(arguments: Namespace, question: str) -> bool:
-    """Ask, unless --yes was given. Raises CommandError where nobody can answer."""
+    """Ask, unless --yes was given: about which hub, if it is elsewhere.
+
+    Raises CommandError where nobody can answer, and for --yes to a hub elsewhere that was not named.
+    """
+    remote = remote_of(arguments)
     if arguments.yes:
+        if remote is not None and not named(arguments):
+            raise CommandError(
+                f"There is no hub here, so this would go to {remote.name}, where you signed in. Say so with "
+                f"--hub {remote.name}",
+                code=2,
+            )
         return True
     if not sys.stdin.isatty():
         raise CommandError("Nobody can be asked here. Use --yes to go on without a question.", code=2)
-    print(question, end=" [y/N] ", file=sys.stderr, flush=True)
+    where = "" if remote is None else f"On {remote.origin}: "
+    print(visible(where + question), end=" [y/N] ", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 

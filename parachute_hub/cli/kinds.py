@@ -7,9 +7,9 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from parachute_hub.cli.client import CommandError, HubClient
-from parachute_hub.cli.commands import client_of
 from parachute_hub.cli.tables import size, table
 from parachute_hub.cli.terminal import terminal
+from parachute_hub.cli.which_hub import client_of
 
 Item = Mapping[str, Any]
 
@@ -59,10 +59,9 @@ class Kind:
 
     def offered(self, prefix: str, parsed_args: Namespace, **_: object) -> list[str]:
         """For completion in a shell: the names. Without a hub, none."""
+        given = Namespace(**{name: vars(parsed_args).get(name) for name in ("home", "hub")})
         try:
-            return self._offered(
-                self.all(client_of(Namespace(**{name: vars(parsed_args).get(name) for name in ("home", "hub")})))
-            )
+            return self._offered(self.all(client_of(given, quick=True)))
         except CommandError:
             return []
 

@@ -2,8 +2,9 @@
 
 from argparse import Namespace
 
-from parachute_hub.cli.commands import client_of, show
+from parachute_hub.cli.commands import show
 from parachute_hub.cli.grammar import Words, agreed
+from parachute_hub.cli.which_hub import client_of
 
 
 def add_word(words: Words) -> None:

@@ -41,12 +41,17 @@ def login(arguments: Namespace) -> int:
         raise CommandError(f"This hub is known as {issuer}. Sign in there: parachute login {issuer}")
     if "device_authorization_endpoint" not in document:
         raise CommandError("This hub is too old for `parachute login`. Upgrade it first.")
+    profile, store = Profile(arguments.name or urlsplit(site.origin).netloc, site.origin), profiles()
+    store.check(profile)
+    before = store.held(profile)
     by_code = arguments.device or not has_browser(os.environ, sys.platform)
     held = by_device(site, _say) if by_code else by_browser(site, _say)
-    parts = urlsplit(site.origin)
-    profile, store = Profile(arguments.name or parts.netloc, site.origin), profiles()
-    before = store.held(profile)
-    store.put(profile, held)
+    try:
+        store.put(profile, held)
+    except (CommandError, OSError):
+        with suppress(CommandError):
+            revoke(site, held)
+        raise
     if before is not None:
         with suppress(CommandError):
             revoke(site, before)
@@ -65,16 +70,15 @@ def logout(arguments: Namespace) -> int:
     profile = store.get(wanted) if wanted else next(iter(store.all()), None)
     if profile is None:
         raise CommandError(f"You are not signed in to {wanted or 'a hub on another machine'}. See: parachute hubs")
-    held, told = store.held(profile), True
-    if held is not None:
-        try:
-            told = revoke(Site(profile.origin), held)
-        except HubDown:
-            told = False
+    held = store.held(profile)
+    try:
+        told = held is not None and revoke(Site(profile.origin), held)
+    except HubDown:
+        told = False
     store.remove(profile)
     text = f"You are signed out of {profile.origin}."
     if not told:
-        text += " The hub could not be told: end the command's access there, under Connected apps."
+        text += " The hub was not told: end the command's access there, under Connected apps."
     show(arguments, {"origin": profile.origin, "revoked": told}, text)
     return 0 if told else 1
 
@@ -90,4 +94,4 @@ def hubs(arguments: Namespace) -> int:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(visible(text), file=sys.stderr, flush=True)

@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from parachute_hub.cli.client import CommandError, HubDown, module_path
-from parachute_hub.cli.commands import client_of, home_of, show
+from parachute_hub.cli.commands import show
 from parachute_hub.cli.completion import installed_modules
+from parachute_hub.cli.which_hub import client_of, home_of
 from parachute_hub.modules.definition.names import is_short
 from parachute_hub.system.log_lines import LEVELS, LogQuery, visible
 from parachute_hub.system.timestamps import from_utc
@@ -57,6 +58,8 @@ def logs(arguments: Namespace) -> int:
         return 0
     if arguments.follow:
         raise HubDown(wait or "The hub is not running, so there is nothing to follow. Start it with `parachute serve`.")
+    if client.is_elsewhere:
+        raise HubDown(wait or "The hub does not tell its state.")
     if not is_short(arguments.module):
         raise CommandError(f"{arguments.module} is not the name of a module.", code=2)
     from parachute_hub.supervise.output.log_files import read_log
@@ -76,7 +79,7 @@ def _print(arguments: Namespace, entries: Iterable[Mapping[str, Any]]) -> None:
             print(json.dumps(entry), flush=True)
             continue
         flag = f"[{entry['mark']}]" if entry["mark"] else entry["level"]
-        print(f"{entry['at']} {flag:<8} {visible(str(entry['text']))}", flush=arguments.follow)
+        print(visible(f"{entry['at']} {flag:<8} {entry['text']}"), flush=arguments.follow)
 
 
 def _query(arguments: Namespace, now: float) -> LogQuery:

@@ -9,7 +9,9 @@ from parachute_hub.cli import completion
 from parachute_hub.cli.client import CommandError
 from parachute_hub.cli.parser import first_word, parser
 from parachute_hub.cli.terminal import RED, terminal
+from parachute_hub.cli.which_hub import check
 from parachute_hub.settings import BadSetting
+from parachute_hub.system.log_lines import visible
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -19,6 +21,7 @@ def main(words: Sequence[str] | None = None) -> int:
         completion.complete(parser())
     arguments = parser(first_word(words)).parse_args(words)
     try:
+        check(arguments)
         code: int = arguments.action(arguments)
         sys.stdout.flush()
         return code
@@ -42,7 +45,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _say(error: str) -> None:
-    print(f"{terminal(sys.stderr).paint('parachute:', RED)} {error}", file=sys.stderr)
+    print(f"{terminal(sys.stderr).paint('parachute:', RED)} {visible(error)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

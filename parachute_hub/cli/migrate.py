@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from parachute_hub.cli.client import CommandError, HubClient, HubDown
-from parachute_hub.cli.commands import home_of, show
+from parachute_hub.cli.commands import show
 from parachute_hub.cli.grammar import Words, agreed
+from parachute_hub.cli.which_hub import home_of
 
 _BASE = "/admin/setup/move-in"
 _PATIENCE = 120.0

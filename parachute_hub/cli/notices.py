@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from parachute_hub.cli.client import CommandError, HubRefused
-from parachute_hub.cli.commands import client_of, show
+from parachute_hub.cli.commands import show
 from parachute_hub.cli.grammar import Words, secret
 from parachute_hub.cli.kinds import DESTINATIONS
 from parachute_hub.cli.tables import ago, table
 from parachute_hub.cli.terminal import terminal
+from parachute_hub.cli.which_hub import client_of
 
 SECRET = "PARACHUTE_NOTICE_SECRET"
 _PATH = "/api/notices"

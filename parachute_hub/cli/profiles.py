@@ -77,15 +77,29 @@ class SystemKeyring:
         self._backend = backend
 
     def get(self, origin: str) -> str | None:
-        text = self._backend.get_password(_SERVICE, origin)
+        with _keyring():
+            text = self._backend.get_password(_SERVICE, origin)
         return text if isinstance(text, str) else None
 
     def put(self, origin: str, text: str) -> None:
-        self._backend.set_password(_SERVICE, origin, text)
+        with _keyring():
+            self._backend.set_password(_SERVICE, origin, text)
 
     def drop(self, origin: str) -> None:
         if self.get(origin) is not None:
-            self._backend.delete_password(_SERVICE, origin)
+            with _keyring():
+                self._backend.delete_password(_SERVICE, origin)
+
+
+@contextmanager
+def _keyring() -> Iterator[None]:
+    """Raises CommandError for what a keyring raises: it is locked, or its service has gone."""
+    from keyring.errors import KeyringError
+
+    try:
+        yield
+    except (KeyringError, RuntimeError, OSError) as error:
+        raise CommandError(f"The keyring of this system cannot be used: {error}. Unlock it, then try again.") from None
 
 
 def system_keyring() -> SystemKeyring | None:
@@ -121,13 +135,20 @@ class Profiles:
         """By its name or address."""
         return next((one for one in self.all() if name in (one.name, one.origin)), None)
 
+    def check(self, profile: Profile) -> None:
+        """Raises CommandError if another hub has its name: that one would be lost without a sign-out."""
+        for one in self.all():
+            if one.name == profile.name and one.origin != profile.origin:
+                raise CommandError(
+                    f"{one.origin} is called {one.name} already. Choose another --name, or sign out of that one: "
+                    f"parachute logout {one.name}"
+                )
+
     def put(self, profile: Profile, held: Held) -> None:
-        """Remember a sign-in, as the last."""
+        """Remember a sign-in, as the last. Raises CommandError if it cannot be kept."""
         with self.locked():
-            others = [one for one in self.all() if one.name != profile.name and one.origin != profile.origin]
-            for one in self.all():
-                if one.name == profile.name and one.origin != profile.origin:
-                    self._secrets.drop(one.origin)
+            self.check(profile)
+            others = [one for one in self.all() if one.origin != profile.origin]
             self.keep(profile, held)
             self._save([profile, *others])
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from parachute_hub.cli.client import CommandError
-from parachute_hub.cli.commands import home_of, show
+from parachute_hub.cli.commands import show
+from parachute_hub.cli.which_hub import home_of
 
 
 def reset_owner(arguments: Namespace) -> int:

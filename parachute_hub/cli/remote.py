@@ -6,12 +6,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from parachute_hub.cli.client import CommandError, HubClient, HubDown
 from parachute_hub.cli.profiles import Held, Profile, Profiles
 from parachute_hub.oauth.authorization.scopes import COMMAND, covers
 from parachute_hub.system import strict_json
+from parachute_hub.system.log_lines import visible
 from parachute_hub.system.strict_json import BadJson
 
 _TIMEOUT = 30.0
@@ -19,6 +20,8 @@ _MOST = 256 * 1024
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 # An access token is renewed while it is still good for so many seconds.
 _SPARE = 60.0
+# How long completion waits, in seconds: somebody is typing.
+_QUICK = 1.0
 
 
 def origin_of(address: str, *, plain: bool = False) -> str:
@@ -117,7 +120,10 @@ def refused(answer: Mapping[str, Any], otherwise: str) -> CommandError:
 
 
 class RemoteHub:
-    """Implements `client.Link` for a hub that somebody signed in to. Tokens go to its origin only."""
+    """Implements `client.Link` for a hub that somebody signed in to. Tokens go to its origin only.
+
+    A `quick` one waits for a second at most, and renews no token.
+    """
 
     elsewhere = True
 
@@ -128,16 +134,18 @@ class RemoteHub:
         *,
         say: Callable[[str], None] = lambda text: print(text, file=sys.stderr),
         sleep: Callable[[float], None] = time.sleep,
+        quick: bool = False,
     ) -> None:
         self._profile = profile
         self._profiles = profiles
         self._site = Site(profile.origin)
         self._say = say
         self._sleep = sleep
+        self._quick = quick
         self.help = f"Sign in again: parachute login {profile.origin}"
 
     def connect(self, timeout: float) -> http.client.HTTPConnection:
-        return self._site.connect(timeout)
+        return self._site.connect(min(timeout, _QUICK) if self._quick else timeout)
 
     def silent(self) -> HubDown:
         return self._site.silent()
@@ -164,6 +172,9 @@ class RemoteHub:
         held = self._held()
         if held.expires_at - _SPARE > time.time():
             return held.access_token
+        if self._quick:
+            # A renewal that is cut short would lose the sign-in.
+            raise CommandError("The access token has ended.")
         with self._profiles.locked():
             # Another command may have renewed it meanwhile.
             held = self._held()
@@ -175,14 +186,21 @@ class RemoteHub:
     def confirmed(self, client: HubClient, operation: str) -> str | None:
         """Say which link to open, wait, and go on. Raises CommandError if the person refuses or nobody answers."""
         begun = client.call("POST", "/api/confirmations", {"operation": operation})
-        self._say(f"Confirm this in your browser:\n\n  {begun['url']}\n")
-        end = time.monotonic() + float(begun["expires_in"])
+        try:
+            place, number = str(begun["url"]), str(begun["id"])
+            lasts, interval = float(begun["expires_in"]), float(begun["interval"])
+        except (KeyError, TypeError, ValueError):
+            raise CommandError("The hub asks for a confirmation, but does not say where.") from None
+        if not place.startswith(f"{self._site.origin}/"):
+            raise CommandError(f"The hub names a page elsewhere, so it is not shown: {visible(place)[:200]}")
+        self._say(f"Confirm this in your browser:\n\n  {visible(place)}\n")
+        end = time.monotonic() + lasts
         while time.monotonic() < end:
-            self._sleep(float(begun["interval"]))
-            answer = client.call("GET", f"/api/confirmations/{begun['id']}")
-            if answer["state"] == "confirmed":
+            self._sleep(interval)
+            answer = client.call("GET", f"/api/confirmations/{quote(number, safe='')}")
+            if answer.get("state") == "confirmed" and "proof" in answer:
                 return str(answer["proof"])
-            if answer["state"] == "refused":
+            if answer.get("state") == "refused":
                 raise CommandError("You refused it, so nothing was done.")
         raise CommandError("Nobody confirmed it in time. Run the command again.")
 

@@ -10,10 +10,11 @@ from urllib.parse import quote, urlencode
 from attrs import field, frozen
 
 from parachute_hub.cli.client import CommandError, HubClient
-from parachute_hub.cli.commands import client_of, progress_of, show
+from parachute_hub.cli.commands import progress_of, show
 from parachute_hub.cli.grammar import Words, agreed
 from parachute_hub.cli.kinds import Item, Kind
 from parachute_hub.cli.progress import run_job
+from parachute_hub.cli.which_hub import client_of
 
 Found: TypeAlias = Mapping[str, Item]
 Members: TypeAlias = Callable[[Namespace, Found], Mapping[str, Any]]

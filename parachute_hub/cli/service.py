@@ -16,8 +16,9 @@ from typing import Protocol, TypeAlias
 from attrs import frozen
 
 from parachute_hub.cli.client import CommandError
-from parachute_hub.cli.commands import home_of, show
+from parachute_hub.cli.commands import show
 from parachute_hub.cli.grammar import Words
+from parachute_hub.cli.which_hub import home_of
 from parachute_hub.system.atomic_files import atomic_write
 
 NAME = "parachute.service"

@@ -48,28 +48,35 @@ def by_device(site: Site, say: Callable[[str], None], sleep: Callable[[float], N
     status, begun = site.post("/oauth/device_authorization", {"client_id": COMMAND})
     if status != 200:
         raise refused(begun, "The hub gives no code.")
-    place = str(begun.get("verification_uri", ""))
+    try:
+        place, code, secret = (str(begun[name]) for name in ("verification_uri", "user_code", "device_code"))
+        lasts, interval = float(begun["expires_in"]), float(begun.get("interval", 5))
+    except (KeyError, TypeError, ValueError):
+        raise CommandError("The hub's answer holds no code.") from None
     if not place.startswith(site.origin + "/"):
         raise CommandError(f"The hub names a page elsewhere: {visible(place)[:200]}")
     say(
-        f"Open this page on any device, sign in, and type the code:\n\n  {place}\n\n"
-        f"  {visible(str(begun['user_code']))}\n\nIt lasts {int(begun['expires_in']) // 60} minutes. Waiting ..."
+        f"Open this page on any device, sign in, and type the code:\n\n  {visible(place)}\n\n"
+        f"  {visible(code)}\n\nIt lasts {int(lasts // 60)} minutes. Waiting ..."
     )
-    interval, end = float(begun.get("interval", 5)), time.monotonic() + float(begun["expires_in"])
-    asked = {"grant_type": GRANT, "client_id": COMMAND, "device_code": str(begun["device_code"])}
+    end, lost = time.monotonic() + lasts, False
+    asked = {"grant_type": GRANT, "client_id": COMMAND, "device_code": secret}
     while time.monotonic() < end:
         sleep(interval)
         try:
             status, answer = site.post("/oauth/token", asked)
         except HubDown:
             # Section 3.5: ask less often while the hub cannot be reached.
-            interval = min(interval * 2, 60.0)
+            interval, lost = min(interval * 2, 60.0), True
             continue
         if status == 200:
             return held_from(answer, time.time())
         if answer.get("error") == "slow_down":
             interval += 5
         elif answer.get("error") != "authorization_pending" and status < 500 and status != 429:
+            if lost and answer.get("error") != "access_denied":
+                # Its answer with the tokens, which it gives once, may be what did not arrive.
+                raise CommandError("The connection broke while the hub answered. Run the command again.")
             raise refused(answer, "The hub did not let you in.")
     raise CommandError("Nobody typed the code in time. Run the command again.")
 

@@ -5,11 +5,12 @@ from argparse import Namespace
 from typing import Any
 from urllib.parse import quote
 
-from parachute_hub.cli.commands import client_of, show
+from parachute_hub.cli.commands import show
 from parachute_hub.cli.grammar import Words
 from parachute_hub.cli.kinds import PEOPLE, VAULTS
 from parachute_hub.cli.tables import size, table
 from parachute_hub.cli.terminal import terminal
+from parachute_hub.cli.which_hub import client_of
 
 LEFTOVERS = ("downloads", "copies", "logs")
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}

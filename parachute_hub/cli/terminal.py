@@ -1,11 +1,14 @@
 """What the terminal can show: its width, and colours unless NO_COLOR is set (https://no-color.org)."""
 
 import os
+import re
 import shutil
 import sys
 from typing import Final, TextIO
 
 from attrs import frozen
+
+from parachute_hub.system.log_lines import visible
 
 RED, GREEN, YELLOW, BOLD, DIM = "31", "32", "33", "1", "2"
 TINTS: Final = {
@@ -30,6 +33,18 @@ class Terminal:
 
 
 PLAIN: Final = Terminal()
+_PAINT: Final = re.compile(f"(\x1b\\[(?:0|{'|'.join((RED, GREEN, YELLOW, BOLD, DIM))})m)")
+
+
+def clean(text: str) -> str:
+    r"""Escape control characters. On a terminal, the colours of this command stay.
+
+    >>> clean("red \x1b[2Jtext")
+    'red \\x1b[2Jtext'
+    """
+    if not terminal().colour:
+        return visible(text)
+    return "".join(part if _PAINT.fullmatch(part) else visible(part) for part in _PAINT.split(text))
 
 
 def terminal(stream: TextIO | None = None) -> Terminal:

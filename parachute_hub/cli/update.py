@@ -13,8 +13,9 @@ from attrs import frozen
 
 from parachute_hub import __version__
 from parachute_hub.cli.client import CommandError, HubClient
-from parachute_hub.cli.commands import home_of, show
+from parachute_hub.cli.commands import show
 from parachute_hub.cli.grammar import Words
+from parachute_hub.cli.which_hub import home_of
 
 PACKAGE = "parachute-hub"
 _PLATFORMS = {

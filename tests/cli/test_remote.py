@@ -16,12 +16,12 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.cli.client import CommandError, HubClient, HubDown, HubRefused
-from parachute_hub.cli.commands import client_of
 from parachute_hub.cli.parser import parser
 from parachute_hub.cli.profiles import Held, Profile, Profiles, SystemKeyring
 from parachute_hub.cli.remote import RemoteHub, Site, origin_of
 from parachute_hub.cli.sign_in import by_device
 from parachute_hub.cli.vault_client import open_vault
+from parachute_hub.cli.which_hub import client_of
 
 HUB = "parachute:host:admin"
 HELD = Held(access_token="access-1", refresh_token="refresh-1", expires_at=time.time() + 900, scope=HUB)
@@ -186,7 +186,7 @@ class RemoteTests(SynchronousTestCase):
         return handler
 
     def client(self, server: Any, held: Held = HELD, say: Callable[[str], None] = lambda text: None) -> HubClient:
-        profile = Profile("hub", server.origin)
+        profile = Profile(server.origin, server.origin)
         self.store.put(profile, held)
         return HubClient(RemoteHub(profile, self.store, say=say, sleep=lambda seconds: None))
 
@@ -258,21 +258,58 @@ class RemoteTests(SynchronousTestCase):
         said: list[str] = []
         hub = self.serve(
             (403, {"error": "step_up_required", "operation": "hub.lock"}),
-            (201, {"id": "7", "url": "https://hub.test/account/confirm/7", "expires_in": 300, "interval": 2}),
+            (201, begun := {"id": "7", "url": "", "expires_in": 300, "interval": 2}),
             (200, {"state": "waiting"}),
             (200, {"state": "confirmed", "proof": "the-proof"}),
             (200, {"done": True}),
         )
+        begun["url"] = f"{hub.origin}/account/confirm/7"
         self.assertEqual(self.client(hub, say=said.append).call("POST", "/api/lock", {}), {"done": True})
-        self.assertIn("https://hub.test/account/confirm/7", said[0])
+        self.assertIn(begun["url"], said[0])
         self.assertEqual(hub.seen[-1][:2], ("POST /api/lock", "Bearer access-1 the-proof"))
         refusing = self.serve(
             (403, {"error": "step_up_required", "operation": "hub.lock"}),
-            (201, {"id": "7", "url": "https://hub.test/account/confirm/7", "expires_in": 300, "interval": 2}),
+            (201, begun),
             (200, {"state": "refused"}),
         )
-        with self.assertRaises(CommandError):
+        begun["url"] = f"{refusing.origin}/account/confirm/7"
+        with self.assertRaisesRegex(CommandError, "You refused it"):
             self.client(refusing).call("POST", "/api/lock", {})
+
+    def test_a_page_elsewhere_confirms_nothing(self) -> None:
+        """Nor does an answer that lacks something; none of them is a traceback."""
+        begun = {"id": "7", "url": "https://evil.test/", "expires_in": 300, "interval": 2}
+        for answer in (begun, {**begun, "expires_in": "soon"}, {"id": "7"}, {}):
+            said: list[str] = []
+            hub = self.serve((403, {"error": "step_up_required", "operation": "hub.lock"}), (201, answer))
+            with self.assertRaisesRegex(CommandError, "elsewhere|where"):
+                self.client(hub, say=said.append).call("POST", "/api/lock", {})
+            self.assertEqual((said, len(hub.seen)), ([], 2), answer)
+
+    def test_an_answer_without_a_code(self) -> None:
+        whole = {"device_code": "s", "user_code": "x", "verification_uri": "", "expires_in": 600}
+        for lacking in whole:
+            hub = self.serve((200, {name: value for name, value in whole.items() if name != lacking}))
+            with self.assertRaises(CommandError, msg=lacking):
+                by_device(Site(hub.origin), lambda text: None, lambda seconds: None)
+
+    def test_tokens_that_were_lost_on_the_way(self) -> None:
+        """The hub gives them once, so its next answer refuses a code that was right."""
+        begun = {"device_code": "s", "user_code": "x", "verification_uri": "", "expires_in": 600, "interval": 1}
+        hub = self.serve((200, begun), (200, {}), (400, {"error": "invalid_grant", "error_description": "Used."}))
+        begun["verification_uri"] = f"{hub.origin}/oauth/device"
+        site = Site(hub.origin)
+        post = site.post
+
+        def cut(path: str, values: Any) -> tuple[int, dict[str, Any]]:
+            status, answer = post(path, values)
+            if status == 200 and path == "/oauth/token":
+                raise site.silent()
+            return status, answer
+
+        self.patch(site, "post", cut)
+        with self.assertRaisesRegex(CommandError, "Run the command again"):
+            by_device(site, lambda text: None, lambda seconds: None)
 
     def test_a_device_waits_as_long_as_it_is_told(self) -> None:
         begun = {

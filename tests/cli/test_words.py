@@ -117,12 +117,13 @@ class NamingTests(SynchronousTestCase):
 
     def test_a_question_that_nobody_hears_is_an_error(self) -> None:
         self.patch(sys, "stdin", StringIO("y\n"))
-        self.assertTrue(agreed(Namespace(yes=True), "Sure?"))
-        self.assertEqual(self.assertRaises(CommandError, agreed, Namespace(yes=False), "Sure?").code, 2)
+        self.assertTrue(agreed(Namespace(yes=True, hub="local"), "Sure?"))
+        asked = Namespace(yes=False, hub="local")
+        self.assertEqual(self.assertRaises(CommandError, agreed, asked, "Sure?").code, 2)
         for typed, answer in (("y\n", True), ("\n", False), ("", False), ("no\n", False)):
             self.patch(sys, "stdin", Screen(typed))
             with redirect_stderr(StringIO()):
-                self.assertEqual(agreed(Namespace(yes=False), "Sure?"), answer, typed)
+                self.assertEqual(agreed(asked, "Sure?"), answer, typed)
 
 
 class TerminalTests(SynchronousTestCase):

@@ -1,0 +1,178 @@
+"""Which hub a word goes to, and what a hub elsewhere may do to this machine."""
+
+import io
+import json
+import os
+import sys
+import threading
+import time
+from contextlib import redirect_stderr, redirect_stdout
+from http.server import HTTPServer
+from pathlib import Path
+from typing import Any
+
+from keyring.errors import KeyringLocked
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.cli import profiles as profiles_module
+from parachute_hub.cli.client import CommandError
+from parachute_hub.cli.doctor import described
+from parachute_hub.cli.main import main
+from parachute_hub.cli.profiles import Held, Profile, Profiles, SystemKeyring
+from parachute_hub.cli.terminal import clean
+from parachute_hub.problems.model import Problem, Standing
+from parachute_hub.system.home import Home
+from tests.cli.test_remote import TOKENS, Memory, Scripted
+
+LOCKED: dict[str, Any] = {"people": [], "apps": [], "invitations": [], "tokens": []}
+ESCAPES = "\x1b]0;mine\x07\x1b[2J\x1b[31m"
+
+
+class Typed(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Locked(Memory):
+    """A keyring that takes nothing."""
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        raise KeyringLocked("It is locked.")
+
+
+class WhichHubTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+        self.patch(os, "environ", {"HOME": str(self.folder), "PATH": os.environ["PATH"]})
+        self.patch(profiles_module, "system_keyring", lambda: None)
+        self.store = Profiles(profiles_module.folder_of(os.environ))
+        self.script: list[tuple[int, dict[str, Any], dict[str, str]]] = []
+        handler: Any = type("Handler", (Scripted,), {"script": self.script, "seen": []})
+        server = HTTPServer(("127.0.0.1", 0), handler)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(thread.join)
+        self.addCleanup(server.shutdown)
+        self.seen = handler.seen
+        self.origin = f"http://127.0.0.1:{server.server_address[1]}"
+
+    def sign_in(self, name: str = "office") -> None:
+        held = Held(access_token="A", refresh_token="R", expires_at=time.time() + 900, scope="parachute:host:admin")
+        self.store.put(Profile(name, self.origin), held)
+
+    def run_words(self, *words: str, answers: tuple[tuple[int, dict[str, Any]], ...] = ()) -> tuple[int, str]:
+        """The exit code, and what was printed. The hub elsewhere answers from the script."""
+        self.seen.clear()
+        self.script[:] = [(status, value, {}) for status, value in answers]
+        said = io.StringIO()
+        with redirect_stdout(said), redirect_stderr(said):
+            code = main(words)
+        return code, said.getvalue()
+
+    def test_an_option_counts_for_more_than_the_environment(self) -> None:
+        self.sign_in()
+        home = self.folder / "here"
+        Home(home).prepare()
+        os.environ["PARACHUTE_HUB"] = "office"
+        code, said = self.run_words("--home", str(home), "lock", "--yes")
+        self.assertEqual((code, self.seen), (3, []), said)
+        self.assertIn(str(home), said)
+        self.assertEqual(self.run_words("lock", "--yes", answers=((200, {"ended": LOCKED}),))[0], 0)
+
+    def test_options_that_contradict_each_other_or_the_word(self) -> None:
+        self.sign_in()
+        for words in (
+            ("--home", str(self.folder), "--hub", "office", "status"),
+            ("--hub", "office", "auth", "reset-owner"),
+            ("service", "status", "--hub", "office"),
+            ("migrate", "--hub", "office"),
+            ("serve", "--hub", "office"),
+        ):
+            code, said = self.run_words(*words)
+            self.assertEqual((code, self.seen), (2, []), f"{words}: {said}")
+        self.assertEqual(self.run_words("--home", str(self.folder), "--hub", "local", "status")[0], 3)
+
+    def test_what_cannot_be_undone_needs_the_name_of_a_hub_elsewhere(self) -> None:
+        """With nobody to ask; else the question names it."""
+        self.sign_in()
+        code, said = self.run_words("lock", "--yes")
+        self.assertEqual((code, self.seen), (2, []))
+        self.assertIn("--hub office", said)
+        ended = ((200, {"ended": LOCKED}),)
+        self.assertEqual(self.run_words("lock", "--yes", "--hub", "office", answers=ended)[0], 0)
+        self.patch(sys, "stdin", Typed("y\n"))
+        code, said = self.run_words("lock", answers=ended)
+        self.assertEqual((code, len(self.seen)), (0, 1))
+        self.assertIn(f"On {self.origin}: ", said)
+
+    def test_a_hub_does_not_steer_the_terminal(self) -> None:
+        """With what it refuses, answers or lists."""
+        self.sign_in()
+        refusal = (403, {"error": "x", "error_description": ESCAPES})
+        locked = (200, {"ended": {**LOCKED, "people": [ESCAPES]}})
+        for answer in (refusal, locked):
+            _, said = self.run_words("lock", "--yes", "--hub", "office", answers=(answer,))
+            self.assertIn("\\x1b[2J", said)
+            self.assertNotIn("\x1b", said)
+        problem = Problem(key="x", severity="error", title=ESCAPES, text=ESCAPES, clears="-")
+        self.assertNotIn("\x1b", described(Standing(problem=problem, since=0.0).to_json()))
+        self.patch(sys, "stdout", Typed())
+        os.environ["TERM"] = "xterm"
+        self.assertEqual(clean("\x1b[31mred\x1b[0m \x1b[2J"), "\x1b[31mred\x1b[0m \\x1b[2J")
+
+    def test_a_hub_elsewhere_that_starts_says_nothing_of_this_machine(self) -> None:
+        self.sign_in()
+        logs = self.folder / ".parachute" / "hub" / "logs"
+        logs.mkdir(parents=True)
+        (logs / "vault.log").write_text("1970-01-01T00:00:00.000Z I mine\n")
+        starting = ((200, {"phase": "starting", "instance": "i"}),)
+        code, said = self.run_words("--hub", "office", "logs", "vault", answers=starting)
+        self.assertEqual((code, "mine" in said), (3, False), said)
+        (self.folder / ".parachute" / "services.json").write_text("{")
+        _, said = self.run_words("--hub", "office", "doctor", "--json", answers=starting)
+        self.assertEqual([one["key"] for one in json.loads(said)["problems"]], ["hub-not-up"])
+
+    def test_signing_out_says_what_was_revoked(self) -> None:
+        self.sign_in()
+        code, said = self.run_words("logout", "--json", answers=((200, {}),))
+        self.assertEqual((code, json.loads(said)["revoked"]), (0, True))
+        self.sign_in()
+        (profiles_module.folder_of(os.environ) / "tokens.json").unlink()
+        code, said = self.run_words("logout", "--json")
+        self.assertEqual((code, json.loads(said)["revoked"], self.seen), (1, False, []))
+        self.assertEqual(self.store.all(), [])
+
+    def begun(self) -> tuple[tuple[int, dict[str, Any]], ...]:
+        """The answers to a sign-in by code."""
+        device = {
+            "device_code": "d",
+            "user_code": "BCDF-GHJK",
+            "verification_uri": f"{self.origin}/oauth/device",
+            "expires_in": 600,
+            "interval": 0,
+        }
+        document = {"issuer": self.origin, "device_authorization_endpoint": "x"}
+        return (200, document), (200, device), (200, TOKENS), (200, {})
+
+    def test_a_sign_in_that_cannot_be_kept_is_revoked(self) -> None:
+        self.patch(profiles_module, "system_keyring", lambda: SystemKeyring(Locked()))
+        code, said = self.run_words("login", self.origin, "--device", answers=self.begun())
+        self.assertEqual(code, 1)
+        self.assertIn("It is locked.", said)
+        self.assertEqual(self.seen[-1][0], "POST /oauth/revoke")
+        self.assertIn("token=refresh-2", self.seen[-1][2])
+
+    def test_the_name_of_another_hub_is_not_taken_from_it(self) -> None:
+        """Its tokens would be valid for ever, and nobody could revoke them."""
+        other = Profile("office", "https://other.test")
+        held = Held(access_token="B", refresh_token="S", expires_at=0.0, scope="")
+        self.store.put(other, held)
+        words = ("login", self.origin, "--device", "--name", "office")
+        code, said = self.run_words(*words, answers=self.begun())
+        self.assertEqual((code, len(self.seen)), (1, 1), said)
+        self.assertIn("parachute logout office", said)
+        with self.assertRaises(CommandError):
+            self.store.put(Profile("office", self.origin), held)
+        self.assertEqual((self.store.all(), self.store.held(other)), ([other], held))
