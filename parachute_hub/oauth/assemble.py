@@ -75,6 +75,8 @@ class OAuth:
     _lockdown: Lockdown
     _resources: Resources
     _grants: Grants
+    _users: Users
+    _clients: Clients
     _tickets: Tickets
     _clock: Any
     _log = Logger()
@@ -165,6 +167,9 @@ class OAuth:
             bearers=self.bearers,
             issuer=self.issuer,
             visits=visits,
+            users=self._users,
+            clients=self._clients,
+            grants=self._grants,
             clock=self._clock,
         )
         lock = LockPages(lockdown=self._lockdown, visits=visits, who=who, step_up=step_up)
@@ -236,7 +241,7 @@ def build(
         issuer=signer,
         keys=keys,
         guard=TokenGuard(signer),
-        bearers=BearerRecogniser(signer),
+        bearers=BearerRecogniser(signer, users),
         connections=Connections(
             write=write,
             clients=clients,
@@ -282,6 +287,7 @@ def build(
             consents=consents,
             issuer=signer,
             resources=resources,
+            note=note,
             clock=clock,
             random=random,
         ),
@@ -292,6 +298,8 @@ def build(
         resources=resources,
         tokens=tokens,
         grants=grants,
+        users=users,
+        clients=clients,
         tickets=Tickets(random(32)),
         clock=clock,
     )

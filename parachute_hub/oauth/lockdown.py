@@ -6,6 +6,7 @@ from typing import Any
 from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 
+from parachute_hub.oauth.authorization.scopes import COMMAND
 from parachute_hub.oauth.tokens.keys import Keyring
 from parachute_hub.oauth.tokens.operator_token import OperatorToken
 from parachute_hub.store.clients import Clients
@@ -107,7 +108,7 @@ class Lockdown:
         self._sessions.end_everything()
         self._invites.revoke_all(now)
         self._grants.end_everything(now)
-        self._clients.distrust_all()
+        self._clients.distrust_all(COMMAND)
         self._tokens.revoke_all(now)
         store_key(key)
         self._note(Act(at=now, actor="", action="locked", subject=""))

@@ -96,9 +96,9 @@ class StepUp(Protocol):
 
 
 def prove_person(step_up: StepUp, request: IRequest, principal: Principal, operation: str) -> None:
-    """Require a step-up proof from a session, for what the cookie alone must not do. Raises Refused 403.
+    """Require a step-up proof from a person: in a session, or with the hub's own command. Raises Refused 403.
 
-    Access tokens are exempt: they were issued with a step-up, and browsers do not send them automatically.
+    Other access tokens are exempt: they were issued with a step-up, and nobody is there to confirm anything.
     """
-    if principal.kind == "session":
+    if principal.kind == "session" or principal.connection is not None:
         step_up.prove(request, principal, operation)

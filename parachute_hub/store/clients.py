@@ -59,10 +59,12 @@ class Clients:
                 "UPDATE clients SET status = 'approved', vouched_by = ? WHERE client_id = ?", (vouched_by, client_id)
             )
 
-    def distrust_all(self) -> None:
-        """Clients from elsewhere need approval again."""
+    def distrust_all(self, but: str) -> None:
+        """Clients from elsewhere need approval again, except the one with the id `but`."""
         with self._database.transaction() as connection:
-            connection.execute("UPDATE clients SET status = 'pending', vouched_by = NULL WHERE NOT same_hub")
+            connection.execute(
+                "UPDATE clients SET status = 'pending', vouched_by = NULL WHERE NOT same_hub AND client_id != ?", (but,)
+            )
 
     def delete(self, client_id: str) -> bool:
         """Delete the client with its consents, codes and refresh tokens; False if unknown."""

@@ -55,7 +55,7 @@ def found(question: Question, method: str = "GET", **headers: str) -> Any:
 class BearerContract(WorldCase):
     def test_both_answer_alike(self) -> None:
         good = self.mint("hub:admin", audience="hub").token
-        real = BearerRecogniser(self.world.issuer)
+        real = BearerRecogniser(self.world.issuer, self.world.users)
         principal = Principal(kind="token", name="someone", scopes=frozenset({"hub:admin"}))
         fake = KnownBearers({good: principal})
         for line in (

@@ -378,9 +378,11 @@ def _was_allowed(consent: AskConsent, ask: AuthorizationRequest, facts: Facts) -
     code.
 
     Any program can listen on a loopback port or claim a URI scheme, so those always need consent (RFC 8252, section
-    8.6).
+    8.6), and so does the command, also where the hub itself is on a loopback address.
     """
     if consent.approves or "consent" in ask["prompt"].split() or consent.vaults:
+        return False
+    if consent.client.client_id == COMMAND:
         return False
     safe = redirects.cannot_be_taken(ask["redirect_uri"], facts.own_origins)
     return safe and all(row.risk == "low" and covers(facts.granted, row.scope) for row in consent.rows)

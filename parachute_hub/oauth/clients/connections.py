@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from parachute_hub.oauth.authorization.redirects import place
-from parachute_hub.oauth.authorization.scopes import attenuate, authority_for, vault_scope, whole_authority_of
+from parachute_hub.oauth.authorization.scopes import COMMAND, attenuate, authority_for, vault_scope, whole_authority_of
 from parachute_hub.oauth.clients.registration import domain_of
 from parachute_hub.oauth.tokens.token_service import TokenExchange
 from parachute_hub.store.clients import Clients
@@ -125,8 +125,8 @@ class Connections:
         return ended
 
     def clients(self) -> list[Client]:
-        """All registered clients, newest first."""
-        return self._clients.all()
+        """All registered clients, newest first. The hub's own command was not registered by anybody."""
+        return [client for client in self._clients.all() if client.client_id != COMMAND]
 
     def client(self, client_id: str) -> Client | None:
         return self._clients.get(client_id)
@@ -146,7 +146,7 @@ class Connections:
         def remove() -> bool:
             self._tokens.changed()
             client = self._clients.get(client_id)
-            if client is None:
+            if client is None or client_id == COMMAND:
                 return False
             self._noted("app-removed" if client.status == "approved" else "app-refused", client_id, client.name)
             return self._clients.delete(client_id)

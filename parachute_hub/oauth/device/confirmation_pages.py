@@ -1,6 +1,8 @@
 """`/api/confirmations` for the command on another machine, `/account/confirm` for its person."""
 
 import re
+from collections.abc import Callable
+from urllib.parse import unquote
 
 from klein import Klein
 from twisted.internet.interfaces import IReactorTime
@@ -19,34 +21,55 @@ from parachute_hub.site.auth import Principal
 from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.site.pages import show_message
+from parachute_hub.store.clients import Clients
+from parachute_hub.store.grants import Grants
+from parachute_hub.store.users import Users
 
 PAGE = "/account/confirm"
 INTERVAL = 2
 _OPERATION = re.compile(r"[a-z][a-z0-9.-]{0,63}(:[\x21-\x7e]{1,500})?")
 _WORDS = {
-    "install": "Install a module?",
-    "adopt": "Adopt a module?",
-    "configure": "Change a module's settings?",
-    "delete-data": "Delete a module's data?",
-    "restore-data": "Put back a module's earlier data?",
-    "hub.lock": "Lock everything?",
-    "hub.origin": "Change the hub's address?",
+    "adopt": "Adopt the module {}?",
+    "backup.download": "Download a backup?",
     "backup.key": "Change the key of the backups?",
     "backup.place": "Change where backups go?",
-    "backup.download": "Download a backup?",
     "backup.restore": "Restore a backup?",
+    "client.approve": "Approve the app {}?",
+    "configure": "Change the settings of the module {}?",
+    "delete-data": "Delete the data of the module {}?",
+    "downgrade": "Put back an older version of the module {}?",
+    "hub.lock": "Lock everything?",
+    "hub.origin": "Change the hub’s address?",
+    "install": "Install {}?",
+    "key.rotate": "Replace the key that signs tokens?",
+    "notice.destination": "Change where messages go?",
+    "operator.rotate": "Replace the operator token?",
+    "restore-data": "Put back earlier data of the module {}?",
+    "settings.open": "Open the settings of {}?",
+    "token.mint": "Make a token?",
+    "token.revoke": "Revoke a token?",
+    "uninstall": "Remove the module {}?",
+    "user.create": "Create an account?",
+    "user.delete": "Delete the account of {}?",
     "user.invite": "Invite somebody?",
-    "user.delete": "Delete an account?",
+    "user.quota": "Change how much room {} has?",
+    "user.reset-password": "Set a new password for {}?",
+    "user.role": "Change the role of {}?",
+    "user.second-factor": "Remove the second factor of {}?",
+    "user.vaults": "Change the vaults of {}?",
+    "vault.create": "Create the vault {}?",
+    "vault.delete": "Delete the vault {}?",
 }
 
 
-def in_words(operation: str) -> str:
-    """An operation as a question.
+def in_words(operation: str, name_of: Callable[[str, str], str | None] = lambda verb, object_id: None) -> str:
+    """An operation as a question. `name_of` is what people call its object, if its id does not say that.
 
-    >>> in_words("delete-data:vault"), in_words("key.rotate")
-    ("Delete a module's data?", 'Confirm this?')
+    >>> in_words("delete-data:vault"), in_words("hub.lock"), in_words("unheard-of:x")
+    ('Delete the data of the module vault?', 'Lock everything?', 'Confirm this?')
     """
-    return _WORDS.get(operation.partition(":")[0], "Confirm this?")
+    verb, _, named = operation.partition(":")
+    return _WORDS.get(verb, "Confirm this?").format(name_of(verb, named) or unquote(named))
 
 
 class ConfirmationArea:
@@ -61,12 +84,18 @@ class ConfirmationArea:
         bearers: BearerRecogniser,
         issuer: Issuer,
         visits: PageSessions,
+        users: Users,
+        clients: Clients,
+        grants: Grants,
         clock: IReactorTime,
     ) -> None:
         self._confirmations = confirmations
         self._bearers = bearers
         self._issuer = issuer
         self._visits = visits
+        self._users = users
+        self._clients = clients
+        self._grants = grants
         self._clock = clock
 
     @app.route("/api/confirmations", methods=["POST"])
@@ -108,7 +137,7 @@ class ConfirmationArea:
         params = form(request)
         if params.get("approve") != "yes":
             self._confirmations.answer(confirmation_id, "refused")
-            return show_message(request, "Not done", "The command was told not to do it. You can close this page.")
+            return show_message(request, "Cancelled", "Nothing was changed. You can close this page.")
         try:
             await self._visits.confirm(request, password=params.get("password"))
         except Refused as refused:
@@ -131,15 +160,25 @@ class ConfirmationArea:
         found = self._confirmations.get(name)
         if found is None or found.user_id != visit.user.id or found.state != "waiting":
             raise _ended()
+        connection = self._grants.family(found.connection)
+        if connection is None or connection.ended_at is not None:
+            raise _ended()
         return visit, found
 
     def _told(self, found: Confirmation) -> dict[str, str]:
         return {
-            "what": in_words(found.operation),
+            "what": in_words(found.operation, self._name_of),
             "operation": found.operation,
             "address": found.address,
             "age": since(self._clock.seconds() - found.created_at),
         }
+
+    def _name_of(self, verb: str, object_id: str) -> str | None:
+        if verb.startswith("user."):
+            user = self._users.by_id(object_id)
+            return None if user is None else user.called
+        client = self._clients.get(unquote(object_id)) if verb == "client.approve" else None
+        return None if client is None else f"“{client.name}”"
 
 
 def _ended() -> Refused:

@@ -11,6 +11,7 @@ from parachute_hub.system.random_tokens import new_token
 
 LIFETIME = 300.0
 MOST = 500
+MOST_OF_ONE = 5
 
 State = Literal["waiting", "confirmed", "refused"]
 
@@ -37,8 +38,11 @@ class Confirmations:
         self._known: OrderedDict[str, Confirmation] = OrderedDict()
 
     def begin(self, *, user_id: str, connection: str, operation: str, address: str) -> str:
-        """Wait for this person. Returns the id for the link."""
+        """Wait for this person. Returns the id for the link. A connection's oldest end when it has too many."""
         name = new_token(self._random, 16)
+        own = [known for known, one in self._known.items() if one.connection == connection]
+        for oldest in own[: max(0, len(own) + 1 - MOST_OF_ONE)]:
+            del self._known[oldest]
         self._known[name] = Confirmation(
             user_id=user_id,
             connection=connection,

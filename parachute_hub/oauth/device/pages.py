@@ -56,7 +56,9 @@ class DeviceArea:
         if params.get("__action") == "answer":
             return await self._answered(request, visit, params)
         try:
-            code = await self._devices.find(params.get("user_code"), address=visit.address, user_id=visit.user.id)
+            code = await self._devices.find(
+                params.get("user_code"), address=visit.address, user_id=visit.user.id, actor=visit.user.username
+            )
         except Refused as refused:
             return pages.show_device_code(request, visit, refused)
         return self._show(request, visit, code)
@@ -73,10 +75,10 @@ class DeviceArea:
         if isinstance(verdict, ErrorPage):
             return pages.show_stop(request, verdict)
         if isinstance(verdict, ErrorRedirect):
-            await self._devices.deny(code)
-            return show_message(
-                request, "Not let in", f"“{consent.client.name}” gets nothing. You can close this page."
-            )
+            if params.get("approve") == "yes":
+                return self._show(request, visit, code, "Tick at least one, or press “Deny”.", ticked)
+            await self._devices.deny(code, actor=visit.user.username, address=visit.address)
+            return show_message(request, "Denied", f"“{consent.client.name}” gets nothing. You can close this page.")
         if pages.needs_proof(request, consent):
             try:
                 await self._visits.confirm(request, password=params.get("password"))

@@ -7,6 +7,7 @@ from parachute_hub.oauth.tokens.claims import Claims, InvalidToken
 from parachute_hub.oauth.tokens.issuer import Issuer
 from parachute_hub.site.auth import Principal, bearer
 from parachute_hub.site.errors import Refused
+from parachute_hub.store.users import Users
 
 # A token issued for a module gives no access to the hub.
 HUB_AUDIENCES = frozenset({"hub", "operator", "account"})
@@ -21,8 +22,9 @@ def invalid_token(description: str) -> Refused:
 class BearerRecogniser:
     """Authenticates access tokens for the hub, and the operator token. `audiences` are the accepted ones."""
 
-    def __init__(self, issuer: Issuer, audiences: frozenset[str] = HUB_AUDIENCES) -> None:
+    def __init__(self, issuer: Issuer, users: Users, audiences: frozenset[str] = HUB_AUDIENCES) -> None:
         self._issuer = issuer
+        self._users = users
         self._audiences = audiences
 
     def recognise(self, request: IRequest) -> Principal | None:
@@ -48,12 +50,13 @@ class BearerRecogniser:
         return self.claims(token) if token else None
 
     def principal(self, claims: Claims) -> Principal:
-        """The claims as a principal."""
+        """The claims as a principal; a person's token has the username as its name."""
         record = self._issuer.record(claims.jti)
+        user = self._users.by_id(record.user_id) if record is not None and record.user_id is not None else None
         operator = "operator" in claims.audience
         return Principal(
             kind="operator" if operator else "token",
-            name=claims.subject,
+            name=claims.subject if user is None else user.username,
             scopes=claims.scopes,
             user_id=None if record is None else record.user_id,
             connection=record.family_id if record is not None and record.client_id == COMMAND else None,

@@ -91,7 +91,9 @@ class TokenArea:
             case "":
                 raise Refused(400, "invalid_request", "Missing: grant_type.")
             case _:
-                raise Refused(400, "unsupported_grant_type", "Use authorization_code, refresh_token or device_code.")
+                raise Refused(
+                    400, "unsupported_grant_type", f"Use authorization_code, refresh_token or {device.GRANT}."
+                )
         if isinstance(given, Deny):
             raise Refused(400, given.error, given.description)
         return as_json(request, self._rendered(given))

@@ -126,7 +126,7 @@ class TokenMinter:
         denied = [scope for scope in scopes if scope not in attenuate(scopes, authority)]
         if denied:
             raise Refused(403, "insufficient_scope", f"You may not give: {' '.join(denied)}.")
-        if wish.subject not in (None, principal.name) and principal.kind != "operator":
+        if wish.subject not in (None, principal.name, principal.user_id) and principal.kind != "operator":
             raise Refused(403, "insufficient_scope", "Only the operator can name another subject.")
         self._check_audience(wish, scopes)
         minted = await self._mint(

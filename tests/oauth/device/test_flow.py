@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from parachute_hub.oauth.authorization.scopes import COMMAND
 from parachute_hub.oauth.device.policy import GRANT
+from parachute_hub.store.audit import Audit
 from tests.oauth.flows import CALLBACK, FlowCase, Reply
 
 PLACE = "https://hub.test/oauth/device"
@@ -140,9 +143,57 @@ class GrantTests(DeviceCase):
         self.assertEqual(told, [pending, pending, slow, slow, slow, slow])
 
     def test_codes_are_bounded_by_network(self) -> None:
-        for _ in range(30):
-            self.assertEqual(self.begin().status, 200)
-        self.assertEqual(self.begin().status, 429)
+        """Five wait for an address or /64, twenty for a /48, which gets thirty in an hour. Others are not affected."""
+
+        def begin(address: str, times: int = 1) -> list[int]:
+            path, form = "/oauth/device_authorization", {"client_id": COMMAND}
+            return [self.send("POST", path, form=form, X_Test_Address=address).status for _ in range(times)]
+
+        self.assertEqual(begin("198.51.100.7", 6), [200] * 5 + [429])
+        for net in range(4):
+            self.assertEqual(begin(f"2001:db8:0:{net}::1", 5), [200] * 5)
+        self.assertEqual(begin("2001:db8:0:9::1"), [429])
+        self.assertEqual(begin("2001:db8:1::1"), [200])
+        self.world.clock.advance(600)
+        self.assertEqual(begin("2001:db8:0:9::1", 5) + begin("2001:db8:0:8::1", 5), [200] * 9 + [429])
+        self.world.clock.advance(600)
+        self.assertEqual(begin("2001:db8:0:7::1"), [429])
+        self.assertEqual(begin("198.51.100.8"), [200])
+
+    def test_a_device_let_in_at_the_last_moment_has_time_to_ask(self) -> None:
+        begun = self.begin().json
+        self.world.clock.advance(598)
+        self.assertEqual(self.press(self.type(begun["user_code"])).status, 200)
+        self.world.clock.advance(119)
+        self.assertEqual(self.poll(begun).status, 200)
+
+    def test_with_nothing_ticked_the_page_asks_again(self) -> None:
+        begun = self.begin().json
+        page = self.type(begun["user_code"])
+        fields = [pair for pair in page.fields() if pair[0] not in ("password", "granted_scope")]
+        fields += [("approve", "yes"), ("password", "right")]
+        again = self.send("POST", "/oauth/device", form=fields, who="owner")
+        self.assertIn("Tick at least one", again.text)
+        self.assertEqual(self.error(self.poll(begun)), "authorization_pending")
+
+    def test_refusals_are_in_the_audit_log(self) -> None:
+        """Of the person, and of the hub after guesses."""
+        self.press(self.type(self.begin().json["user_code"]), yes=False)
+        first, second = self.begin().json["user_code"].split("-")
+        for _ in range(5):
+            self.type(f"{first}-{'BBBB' if second != 'BBBB' else 'CCCC'}")
+        acts = [act for _, act in Audit(self.world.database).latest() if act.action == "app-connected"]
+        self.assertEqual(
+            [(act.actor, act.subject, act.outcome, act.why) for act in acts],
+            [
+                ("owner", "Parachute command", "refused", "Its code was guessed at, so it has ended."),
+                ("owner", "Parachute command", "refused", ""),
+            ],
+        )
+
+    def test_the_grant_is_named_in_full(self) -> None:
+        reply = self.send("POST", "/oauth/token", form={"client_id": COMMAND, "grant_type": "device_code"})
+        self.assertIn(GRANT, reply.json["error_description"])
 
 
 class ClientTests(DeviceCase):
@@ -253,6 +304,88 @@ class CommandTests(DeviceCase):
         self.assertEqual(self.as_command(token, "GET", state).status, 404)
         done = self.as_command(token, "POST", "/api/lock", X_Parachute_Proof=answer["proof"])
         self.assertEqual(done.status, 200)
+
+    def test_what_the_cookie_alone_must_not_do_the_command_must_not_either(self) -> None:
+        """It makes what an export needs by itself, and no other token."""
+        token = self.let_in()["access_token"]
+
+        def mint(scope: str, **headers: str) -> Reply:
+            return self.as_command(token, "POST", "/api/auth/mint-token", {"scope": scope}, **headers)
+
+        made = mint("vault:default:read vault:work:write")
+        self.assertEqual(made.status, 200, made.body)
+        for scope in ("vault:default:admin", "vault:default:read scribe:transcribe", "parachute:host:admin"):
+            refused = mint(scope).json
+            self.assertEqual(refused["error"], "step_up_required")
+            self.assertEqual(refused["operation"], "token.mint:" + scope.replace(" ", ","))
+        self.assertEqual(mint("vault:default:admin", X_Parachute_Proof="token.mint:vault:default:admin").status, 200)
+        revoked = self.as_command(token, "POST", "/api/auth/revoke-token", {"jti": made.json["jti"]})
+        self.assertEqual(revoked.json["operation"], f"token.revoke:{made.json['jti']}")
+
+    def test_the_command_acts_in_the_name_of_its_person(self) -> None:
+        token = self.let_in()["access_token"]
+        app = self.register()["client_id"]
+        operation = f"client.approve:{app}"
+        path = f"/api/oauth/clients/{app}/approve"
+        self.assertEqual(self.as_command(token, "POST", path, {}, X_Parachute_Proof=operation).status, 200)
+        approved = self.world.clients.get(app)
+        assert approved is not None
+        self.assertEqual(approved.vouched_by, "owner")
+
+    def test_the_browser_always_asks_for_the_command(self) -> None:
+        """Also where the hub's own address is on loopback, as any program's could be."""
+        self.world.issuer.move("http://127.0.0.1:1939", ("http://127.0.0.1:1939", "https://hub.test"))
+        self.world.add_user("guest", vaults={"default": "read"})
+        self.let_in(who="guest")
+        for port in (1939, 49152):
+            uri = f"http://127.0.0.1:{port}/signed-in"
+            page = self.authorize(COMMAND, "guest", redirect_uri=uri, scope=None, resource=None)
+            self.assertEqual(page.status, 200, page.location)
+
+    def test_the_command_is_no_registered_app(self) -> None:
+        """It is not listed when somebody has asked for a code, cannot be removed, and survives a lock."""
+        token = self.let_in()["access_token"]
+        self.assertEqual(self.as_command(token, "GET", "/api/oauth/clients").json["clients"], [])
+        self.assertFalse(self.successResultOf(Deferred.fromCoroutine(self.remove_command())))
+        self.as_command(token, "POST", "/api/lock", X_Parachute_Proof="hub.lock")
+        self.let_in()
+        stored = self.world.clients.get(COMMAND)
+        assert stored is not None
+        self.assertEqual((stored.status, self.world.clients.count_waiting()), ("approved", 0))
+
+    async def remove_command(self) -> bool:
+        return await self.world.oauth.connections.remove_client(COMMAND)
+
+    def test_a_confirmation_ends_with_its_connection(self) -> None:
+        token = self.let_in()["access_token"]
+        begun = self.as_command(token, "POST", "/api/confirmations", {"operation": "hub.lock"}).json
+        self.send("POST", "/api/apps/disconnect", data={"client_id": COMMAND}, who="owner")
+        self.assertEqual(self.send("GET", begun["url"].removeprefix("https://hub.test"), who="owner").status, 410)
+
+    def test_one_connection_cannot_push_out_anothers_confirmation(self) -> None:
+        token, other = self.let_in()["access_token"], self.let_in()["access_token"]
+
+        def begin(token: str) -> str:
+            begun = self.as_command(token, "POST", "/api/confirmations", {"operation": "hub.lock"}).json
+            return f"/api/confirmations/{begun['id']}"
+
+        mine, theirs = begin(token), [begin(other) for _ in range(6)]
+        self.assertEqual(self.as_command(token, "GET", mine).status, 200)
+        self.assertEqual([self.as_command(other, "GET", one).status for one in theirs], [404] + [200] * 5)
+
+    def test_a_confirmation_names_people_and_apps(self) -> None:
+        token = self.let_in()["access_token"]
+        ada = self.world.add_user("ada")
+        app = self.register(client_name="Notes")["client_id"]
+        for operation, words in (
+            (f"user.delete:{ada.id}", "Delete the account of ada?"),
+            ("user.delete:nobody", "Delete the account of nobody?"),
+            (f"client.approve:{app}", "Approve the app “Notes”?"),
+            ("vault.delete:home", "Delete the vault home?"),
+        ):
+            begun = self.as_command(token, "POST", "/api/confirmations", {"operation": operation}).json
+            page = self.send("GET", begun["url"].removeprefix("https://hub.test"), who="owner")
+            self.assertIn(words, page.text)
 
     def test_a_confirmation_can_be_refused_and_ends(self) -> None:
         token = self.let_in()["access_token"]

@@ -94,7 +94,7 @@ class CodeMachine(RuleBasedStateMachine):
         question = self.devices.question(self.command, self.owner, scope=found.scope, resource=found.resource)
         assert isinstance(question, AskConsent)
         if not yes:
-            at_once(self.devices.deny(found))
+            at_once(self.devices.deny(found, actor="owner", address="203.0.113.1"))
             self.state = "denied"
             return
         issue = answer(question, SubmittedConsent(yes=True, ticked=frozenset(row.scope for row in question.rows)))
@@ -102,6 +102,7 @@ class CodeMachine(RuleBasedStateMachine):
         giver = ConsentingUser(user=self.owner, auth_time=0.0, address="203.0.113.1")
         at_once(self.devices.allow(found, issue, giver))
         self.state = "allowed"
+        self.ends = max(self.ends, self.world.clock.seconds() + 120)
 
     @rule()
     def poll(self) -> None:
