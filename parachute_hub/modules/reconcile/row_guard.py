@@ -13,9 +13,8 @@ from parachute_hub.modules.state.services_file import Registry, RegistryRefused,
 from parachute_hub.supervise.model import ModuleState
 from parachute_hub.system.timers import FailureLog
 
-_ALIVE = frozenset(
-    {ModuleState.READY, ModuleState.DEGRADED, ModuleState.STARTING, ModuleState.BACKOFF, ModuleState.ASLEEP}
-)
+# All but one that somebody switched off.
+_ALIVE = frozenset(ModuleState) - {ModuleState.STOPPED}
 
 
 @define(kw_only=True)
