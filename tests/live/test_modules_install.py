@@ -120,7 +120,8 @@ class Install(TestCase):
         self.assertEqual((await ask(PORT, "/toy"))["version"], "1.0.0")
         self.rig.modules.linked.look()
         write(folder, module(version="1.0.1"))
-        self.rig.modules.linked.look()
+        for _ in range(2):  # Until nothing changed between two looks.
+            self.rig.modules.linked.look()
         status = await self.rig.supervisor.start("toy")
         while status.state is not ModuleState.READY:
             await deferLater(CLOCK, 0.02)
