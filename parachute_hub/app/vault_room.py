@@ -1,6 +1,7 @@
 """Room in vaults: sizes, measured now and then in a thread, and the quotas that they are held against."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,16 @@ from parachute_hub.modules.state.vault_sizes import VaultSize, measured
 from parachute_hub.problems.checks.machine import size_words
 from parachute_hub.problems.checks.vaults import LeavingVault, UsedRoom
 from parachute_hub.proxy.routes import ErrorResponse
+from parachute_hub.proxy.vault_writes import Ended
 from parachute_hub.store.rows import User
 from parachute_hub.system.timers import every
 
 DELETION_SECONDS = 600.0
 DELETION_FIRST = 5.0
 SETTLES = 2.0
-"""Seconds from a change to the measurement that includes it."""
+"""Seconds from the end of a change to the measurement that includes it."""
+RESERVED_AT_MOST = 64 << 20
+"""Bytes that one request holds before the vault has seen its credential. A larger one must fit, but holds no more."""
 MEASURED_ANYWAY = 600.0
 _READ_AGAIN = 1.0
 _log = Logger()
@@ -53,23 +57,31 @@ def limits_of(users: Iterable[User], quotas: Mapping[str, int]) -> list[Limit]:
 
 def full(limit: Limit, used: int) -> ErrorResponse:
     """507, with what to do (RFC 4918, 11.5)."""
-    what = f"The vault {limit.whose}" if limit.kind == "vault" else "Your vaults together"
-    verb = "has" if limit.kind == "vault" else "have"
+    if limit.kind == "vault":
+        why = f"The vault {limit.whose} has no room for this: {size_words(used)} of {size_words(limit.size)} are used."
+    else:
+        # People with whom the vault is shared read this as well, and the owner's figures are not theirs to know.
+        why = "This vault has no room for this: its owner's limit is reached."
     text = (
-        f"{what} {verb} no room for this: {size_words(used)} of {size_words(limit.size)} are used. Reading and "
-        "deleting still work. Delete notes or files and empty the trash, or ask the person who runs this hub for more "
-        "room."
+        f"{why} Reading and deleting still work. Delete notes or files and empty the trash, or ask the person who "
+        "runs this hub for more room."
     )
     # The names that modules and their apps read as well as the hub's own.
     return ErrorResponse(507, "no_room", text, detail={"code": "no_room", "message": text})
+
+
+_NO_LENGTH_TEXT = "This vault has a limit, so what you send must say how large it is (Content-Length)."
+NO_LENGTH = ErrorResponse(
+    411, "length_required", _NO_LENGTH_TEXT, detail={"code": "length_required", "message": _NO_LENGTH_TEXT}, close=True
+)
 
 
 @define
 class MeasuredRoom:
     """Implements `proxy.vault_writes.VaultRoom`. Only vaults with a quota are measured without being asked.
 
-    What was added since the last measurement counts as announced. `folder` has a folder for each vault, `vaults` names
-    them, `people` and `quotas` are read at most once a second, while somebody writes.
+    What is coming, and what came since the last measurement, counts as announced. `folder` has a folder for each vault,
+    `vaults` names them, `people` and `quotas` are read at most once a second, while somebody writes.
     """
 
     folder: Path
@@ -79,28 +91,43 @@ class MeasuredRoom:
     people: Callable[[], Sequence[User]]
     quotas: Callable[[], Mapping[str, int]]
     _sizes: dict[str, VaultSize] = field(factory=dict, init=False)
+    _coming: dict[str, int] = field(factory=dict, init=False)
     _added: dict[str, int] = field(factory=dict, init=False)
     _changed: set[str] = field(factory=set, init=False)
     _limits: list[Limit] = field(factory=list, init=False)
     _read_at: float | None = field(default=None, init=False)
     _soon: IDelayedCall | None = field(default=None, init=False)
 
-    def refusal(self, vault: str, adding: int) -> ErrorResponse | None:
+    def refusal(self, vault: str, adding: int | None) -> ErrorResponse | None:
         for limit in self._now():
-            if vault in limit.vaults and (used := self.used(limit)) + max(1, adding) > limit.size:
+            if vault not in limit.vaults:
+                continue
+            if (used := self.used(limit)) + max(1, adding or 0) > limit.size:
                 return full(limit, used)
+            if adding is None:
+                return NO_LENGTH
         return None
 
-    def changes(self, vault: str, adding: int) -> None:
+    def reserve(self, vault: str, adding: int) -> Ended:
         if not any(vault in limit.vaults for limit in self._now()):
-            return
-        self._added[vault] = self._added.get(vault, 0) + adding
+            return lambda stored: None
+        held = min(adding, RESERVED_AT_MOST)
+        self._coming[vault] = self._coming.get(vault, 0) + held
+        return partial(self._ended, vault, held)
+
+    def _ended(self, vault: str, held: int, stored: bool) -> None:
+        self._coming[vault] -= held
+        if stored:
+            self._added[vault] = self._added.get(vault, 0) + held
         self._measure_soon([vault])
 
     def used(self, limit: Limit) -> int:
         """What a limit's vaults take now, as far as it is known."""
         nothing = VaultSize(0, 0)
-        return sum(self._sizes.get(name, nothing).total + self._added.get(name, 0) for name in limit.vaults)
+        return sum(
+            self._sizes.get(name, nothing).total + self._added.get(name, 0) + self._coming.get(name, 0)
+            for name in limit.vaults
+        )
 
     async def measure(self, names: Iterable[str] | None = None) -> Mapping[str, VaultSize]:
         """Measure these vaults, or all, now."""

@@ -111,3 +111,8 @@ def has_credential(request: RequestHead) -> bool:
     if noted.get(b"authorization", b"").strip() or noted.get(b"x-api-key", b"").strip():
         return True
     return _KEY_IN_QUERY(request.target.partition(b"?")[2]) is not None
+
+
+def may_have_credential(request: RequestHead) -> bool:
+    """True also if a module might decode the query into a key."""
+    return has_credential(request) or _MAYBE_KEY_IN_QUERY(request.target.partition(b"?")[2]) is not None

@@ -15,7 +15,7 @@ from twisted.web.server import Site
 
 from parachute_hub.proxy import access_rules, audience, pages
 from parachute_hub.proxy.access_log import AccessLog
-from parachute_hub.proxy.access_record import HUB, NOTHING_ASKED, RequestRecord, RequestSummary
+from parachute_hub.proxy.access_record import HUB, NOTHING_ASKED, Recorder, RequestRecord, RequestSummary
 from parachute_hub.proxy.audience import NoVisitors, Visitors
 from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.connection_limits import ConnectionLimiter, Port
@@ -32,7 +32,7 @@ from parachute_hub.proxy.shares import Shares
 from parachute_hub.proxy.site_channel import SiteChannel
 from parachute_hub.proxy.stalls import Stalls
 from parachute_hub.proxy.upstream import Buffered
-from parachute_hub.proxy.vault_writes import Effect, NoQuotas, VaultRoom, effect, vault_of
+from parachute_hub.proxy.vault_writes import NoQuotas, Reserving, VaultRoom, announced, effect, vault_of
 from parachute_hub.proxy.vetted import VettedExchange
 from parachute_hub.system.timers import FailureLog, every
 
@@ -209,7 +209,8 @@ class Front(Factory):
             if refusal is not None:
                 return refusal
         what = effect(passage)
-        no_room = None if what == "none" else self._no_room(passage, what)
+        adding = announced(request, what)
+        no_room = backend.room.refusal(vault_of(passage), adding) if what in ("grows", "by message") else None
         if no_room is not None and what == "grows":
             return no_room
         view = backend.modules.view(mount.short)
@@ -224,19 +225,12 @@ class Front(Factory):
         if asleep:
             # Its place among those that wait is taken once it waits: some are answered before.
             wait = partial(self._wake, mount, passage.caller.address)
-        exchange = Exchange(connection, passage, pool, share, self, self._cookies, wait)
+        recorder: Recorder = self
+        if what != "none":
+            reserved = 0 if no_room is not None else adding or 0
+            recorder = Reserving(self, backend.room.reserve(vault_of(passage), reserved))
+        exchange = Exchange(connection, passage, pool, share, recorder, self._cookies, wait)
         return exchange if no_room is None else VettedExchange(exchange, no_room)
-
-    def _no_room(self, passage: ModuleRequest, what: Effect) -> ErrorResponse | None:
-        """Why a vault cannot take what a request adds. Whoever shows no credential is refused by the vault."""
-        room, vault = self.backend.room, vault_of(passage)
-        adding = 0 if what == "may shrink" else passage.request.length or 0
-        if what != "may shrink" and access_rules.has_credential(passage.request):
-            refusal = room.refusal(vault, adding)
-            if refusal is not None:
-                return refusal
-        room.changes(vault, adding)
-        return None
 
     async def _wake(self, mount: Mount, address: str) -> ErrorResponse | None:
         """Wait until the module answers. Returns what to tell the client if it does not."""

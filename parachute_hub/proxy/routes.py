@@ -204,7 +204,7 @@ def decide(table: Table, method: bytes, host: bytes, target: bytes, layer: Layer
     if not table.known:
         return _TO_SITE
     place = table.place(path)
-    if _SUSPECT(path) and _readings_differ(table, path, place):
+    if is_suspect(path) and _readings_differ(table, path, place):
         return _AMBIGUOUS
     if isinstance(place, Mount):
         return _to_module(table, place, method, target, path, layer)
@@ -267,7 +267,8 @@ _BAD_TARGET = ErrorResponse(
 _VAULT_METADATA = re.compile(
     rb"/vault/[^/]+(?:/mcp)?/\.well-known/(?:oauth-protected-resource|oauth-authorization-server|openid-configuration)\Z"
 ).match
-_SUSPECT = re.compile(rb"[%\\]|//|/\.").search
+# A path that parsers may read differently.
+is_suspect = re.compile(rb"[%\\]|//|/\.").search
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
 _DECODINGS = 4
 
@@ -308,7 +309,7 @@ def _segment(path: bytes) -> bytes:
 def _may_mount(mount: Mount) -> bool:
     """False for the hub's own paths. Only the vault mounts below /vault, and only there."""
     prefix = mount.prefix
-    if not prefix.startswith(b"/") or _SUSPECT(prefix) or b"?" in prefix or _segment(prefix) in _NEVER_MOUNTED:
+    if not prefix.startswith(b"/") or is_suspect(prefix) or b"?" in prefix or _segment(prefix) in _NEVER_MOUNTED:
         return False
     if _segment(prefix) != b"vault":
         return mount.short != VAULT

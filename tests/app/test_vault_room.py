@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.app.vault_room import MEASURED_ANYWAY, SETTLES, MeasuredRoom
+from parachute_hub.app.vault_room import MEASURED_ANYWAY, RESERVED_AT_MOST, SETTLES, MeasuredRoom
 from parachute_hub.store.rows import User, VaultRole
 from tests.store.test_people import GRACE
 
@@ -50,7 +50,7 @@ class RoomTests(SynchronousTestCase):
 
     def test_without_quotas_nothing_is_measured(self) -> None:
         self.start()
-        self.room.changes("kim", 10)
+        self.room.reserve("kim", 10)(True)
         self.clock.advance(MEASURED_ANYWAY)
         self.assertEqual(self.measured, [])
         self.assertTrue(self.fits("kim", 1 << 40))
@@ -83,20 +83,72 @@ class RoomTests(SynchronousTestCase):
     def test_what_is_on_its_way_counts_until_it_is_measured(self) -> None:
         self.quotas["kim"] = 200 * KB
         self.start()
-        self.room.changes("kim", 80 * KB)
+        ended = self.room.reserve("kim", 80 * KB)
+        self.clock.advance(MEASURED_ANYWAY / 2)
         self.assertFalse(self.fits("kim", 50))
+        ended(True)
+        self.assertFalse(self.fits("kim", 50))
+        self.measured.clear()
         # The request stored less than it announced.
         self.clock.advance(SETTLES)
-        self.assertEqual(self.measured, [("kim",)] * 2)
+        self.assertEqual(self.measured, [("kim",)])
         self.assertTrue(self.fits("kim", 50))
+
+    def test_what_was_not_stored_is_given_back_at_once(self) -> None:
+        self.quotas["kim"] = 200 * KB
+        self.start()
+        ended = self.room.reserve("kim", 1 << 40)
+        self.assertFalse(self.fits("kim", 1))
+        ended(False)
+        self.assertTrue(self.fits("kim", 50))
+
+    def test_one_request_holds_only_so_much(self) -> None:
+        self.quotas["kim"] = 1 << 40
+        self.start()
+        self.room.reserve("kim", 1 << 39)
+        (used,) = self.room.rooms()
+        self.assertLess(used.used, RESERVED_AT_MOST + 1000 * KB)
+
+    def test_slow_uploads_do_not_pass_the_limit(self) -> None:
+        """Each goes on while vaults are measured; afterwards the figure is what is stored."""
+        self.quotas["kim"] = 1000 * KB
+        self.start()
+        under_way = []
+        for _ in range(20):
+            if self.fits("kim", 800):
+                under_way.append(self.room.reserve("kim", 800 * KB))
+            self.clock.advance(SETTLES + 0.1)
+        self.assertEqual(len(under_way), 1)
+        self.write("kim", 900)
+        under_way[0](True)
+        self.clock.advance(SETTLES)
+        (used,) = self.room.rooms()
+        self.assertLess(used.used, 950 * KB)
+        self.assertTrue(self.fits("kim", 50))
+
+    def test_where_there_is_a_limit_a_size_must_be_known(self) -> None:
+        self.quotas["kim"] = 1000 * KB
+        self.start()
+        refusal = self.room.refusal("kim", None)
+        assert refusal is not None
+        self.assertEqual(refusal.status, 411)
+        self.assertIsNone(self.room.refusal("work", None))
+
+    def test_the_owners_figures_are_for_nobody_else(self) -> None:
+        self.people.append(evolve(GRACE, vaults={"kim": "write"}, own=("kim",), quota=50 * KB))
+        self.start()
+        refusal = self.room.refusal("kim", 1)
+        assert refusal is not None
+        self.assertIn("This vault has no room for this: its owner's limit is reached.", refusal.text)
+        self.assertNotIn("KB", refusal.text)
 
     def test_room_that_was_made_is_seen_soon(self) -> None:
         self.quotas["kim"] = 50 * KB
         self.start()
         self.assertFalse(self.fits("kim", 0))
         self.write("kim", 4)
-        self.room.changes("kim", 0)
-        self.room.changes("kim", 0)
+        self.room.reserve("kim", 0)(True)
+        self.room.reserve("kim", 0)(False)
         self.clock.advance(SETTLES)
         self.assertTrue(self.fits("kim", 0))
         self.assertEqual(len(self.measured), 2)

@@ -6,8 +6,9 @@ from typing import Any
 from attrs import define, field
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.proxy.model import ModuleView
 from parachute_hub.proxy.routes import ErrorResponse, Mount
-from parachute_hub.proxy.vault_writes import MESSAGE_LIMIT
+from parachute_hub.proxy.vault_writes import MESSAGE_LIMIT, Ended
 from tests.support.sockets import FakeSocket, Rig, get, ok
 
 KEY = "Authorization: Bearer pvt_x"
@@ -19,13 +20,17 @@ class Room:
     """Room for so many bytes in every vault."""
 
     left: int = 0
-    changed: list[tuple[str, int]] = field(factory=list)
+    reserved: list[tuple[str, int]] = field(factory=list)
+    ended: list[bool] = field(factory=list)
 
-    def refusal(self, vault: str, adding: int) -> ErrorResponse | None:
+    def refusal(self, vault: str, adding: int | None) -> ErrorResponse | None:
+        if adding is None:
+            return ErrorResponse(411, "length_required", "How large is it?", close=True)
         return ErrorResponse(507, "no_room", TEXT) if max(1, adding) > self.left else None
 
-    def changes(self, vault: str, adding: int) -> None:
-        self.changed.append((vault, adding))
+    def reserve(self, vault: str, adding: int) -> Ended:
+        self.reserved.append((vault, adding))
+        return self.ended.append
 
 
 class Case(SynchronousTestCase):
@@ -55,6 +60,11 @@ class RestTests(Case):
             ("POST", "/vault/kim/api/notes", False),
             ("POST", "/vault/kim/%61pi/notes", False),
             ("POST", "/vault/kim/api/trashed", False),
+            ("POST", "/vault/kim/api/trash/../notes", False),
+            ("POST", "/vault/kim/api/trash/%2e%2e/notes", False),
+            ("POST", "/vault/kim/api/trash/x/../../attachments", False),
+            ("POST", "/vault/kim/api/trash//..\\notes", False),
+            ("PATCH", "/vault/kim/api/transcribe/../notes/1", False),
             ("PATCH", "/vault/kim/api/notes/1", False),
             ("PUT", "/vault/kim/api/notes/1", False),
             ("POST", "/notes/", True),
@@ -75,13 +85,56 @@ class RestTests(Case):
         """The vault refuses whoever has no credential."""
         self.assertTrue(self.passes("POST", "/vault/kim/api/notes", b"x"))
 
+    def test_a_key_in_the_query_is_a_credential(self) -> None:
+        for query in ("key=pvt_x", "k%65y=pvt_x"):
+            self.assertFalse(self.passes("POST", f"/vault/kim/api/notes?{query}", b"x"), query)
+
+    def test_a_stranger_takes_no_room(self) -> None:
+        """A head alone would make the vault look full."""
+        self.room.left = 1 << 60
+        for method in ("POST", "DELETE"):
+            self.rig.ask(get("/vault/kim/api/notes", "Content-Length: 1099511627776", method=method))
+        self.assertEqual((len(self.rig.modules.sockets), self.room.reserved), (2, []))
+
+    def test_room_is_held_until_the_exchange_ends(self) -> None:
+        """And given back unless the vault stored it, whoever ends it."""
+        self.room.left = 100
+        answers: list[tuple[bytes | None, bool]] = [
+            (ok(b"{}"), True),
+            (b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", False),
+            (None, False),
+        ]
+        for answer, stored in answers:
+            self.room.ended.clear()
+            self.passes("POST", "/vault/kim/api/notes", b"12345", KEY)
+            self.assertEqual((self.room.reserved[-1], self.room.ended), (("kim", 5), []))
+            if answer is None:
+                self.client.hang_up()
+            else:
+                self.rig.modules.newest.deliver(answer)
+            self.assertEqual(self.room.ended, [stored], answer)
+
+    def test_nothing_is_held_for_what_is_not_passed_on(self) -> None:
+        self.room.left = 100
+        self.rig.modules.views["vault"] = ModuleView("stopped")
+        self.assertFalse(self.passes("POST", "/vault/kim/api/notes", b"12345", KEY))
+        self.assertEqual(self.room.reserved, [])
+
+    def test_what_does_not_say_its_size_is_refused(self) -> None:
+        self.room.left = 1 << 60
+        self.assertFalse(self.passes("POST", "/vault/kim/api/notes", b"", KEY, "Transfer-Encoding: chunked"))
+        self.assertIn(b" 411 ", self.client.take())
+        self.assertTrue(self.passes("DELETE", "/vault/kim/api/notes/1", b"", KEY, "Transfer-Encoding: chunked"))
+        self.assertTrue(self.passes("POST", "/vault/kim/mcp", b"", KEY, "Transfer-Encoding: chunked"))
+        self.assertEqual(self.room.reserved, [("kim", 0), ("kim", MESSAGE_LIMIT)])
+
     def test_what_is_announced_must_fit(self) -> None:
         self.room.left = 5
         self.assertTrue(self.passes("POST", "/vault/kim/api/notes", b"12345", KEY))
         self.assertFalse(self.passes("POST", "/vault/kim/api/notes", b"123456", KEY))
         self.passes("DELETE", "/vault/kim/api/notes/1", b"", KEY)
         self.passes("GET", "/vault/kim/api/notes", b"", KEY)
-        self.assertEqual(self.room.changed, [("kim", 5), ("kim", 0)])
+        self.assertEqual(self.room.reserved, [("kim", 5), ("kim", 0)])
 
 
 def call(name: object, **more: Any) -> dict[str, Any]:
