@@ -137,6 +137,8 @@ class SpaceApi:
         if not owner.is_admin:
             raise Refused(403, "not_admin", "Only an owner can empty the trash of every vault.")
         await self._trash.empty_trash(owner, vault)
+        # A vault that was full takes notes again at once.
+        await self._sizes()
         await self._done("trash-emptied", vault)
         return as_json(request, {"ok": True})
 

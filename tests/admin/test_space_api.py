@@ -24,6 +24,7 @@ class Shelves:
 
     left: list[Leftover] = field(factory=lambda: [Leftover("downloads", 10), Leftover("logs", 5, 1_800_000_000.0)])
     emptied: list[tuple[str, str]] = field(factory=list)
+    measured_after: int = 0
 
     async def look(self) -> Sequence[Leftover]:
         return tuple(self.left)
@@ -36,6 +37,7 @@ class Shelves:
         return found[0].bytes
 
     async def sizes(self) -> Mapping[str, VaultSize]:
+        self.measured_after = len(self.emptied)
         return {"family": VaultSize(100, 20), "grace": VaultSize(300, 250)}
 
     async def empty_trash(self, user: User, vault: str) -> None:
@@ -93,6 +95,7 @@ class SpaceTests(DoorCase):
 
     def test_the_machine_empties_a_trash_as_the_owner(self) -> None:
         self.assertEqual(self.ask("POST", "/api/space/trash/grace").status, 200)
+        self.assertEqual(self.shelves.measured_after, 1)
         self.assertEqual(self.ask("POST", "/api/space/trash/none").status, 404)
         self.assertEqual(self.shelves.emptied, [("ada", "grace")])
         self.assertEqual(self.heard.acts, [("trash-emptied", "grace")])
