@@ -42,6 +42,13 @@ class VaultDeletionRows:
         with self._database.transaction() as connection:
             return connection.execute("DELETE FROM vault_deletions WHERE vault = ?", (vault,)).rowcount == 1
 
+    def renew(self, vault: str, due_at: float) -> None:
+        """Put it off until `due_at`, and warn again."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE vault_deletions SET due_at = ?, warned_at = NULL WHERE vault = ?", (due_at, vault)
+            )
+
     def warned(self, vault: str, now: float) -> None:
         with self._database.transaction() as connection:
             connection.execute("UPDATE vault_deletions SET warned_at = ? WHERE vault = ?", (now, vault))

@@ -102,7 +102,7 @@ class DeletionTests(OwnVaultsCase):
         self.friend.goto(f"{self.hub.url}/account")
         self.friend.wait_for_url("**/login**")
         page.get_by_role("link", name="Vaults", exact=True).click()
-        told = page.get_by_text(f"This vault, which {FRIEND} had, will be deleted on")
+        told = page.get_by_text(f"{FRIEND}'s vault will be deleted on")
         expect(told).to_be_visible()
         self.look(page, "leaving-vault")
         page.get_by_role("button", name="Keep it after all").press("Enter")

@@ -42,7 +42,7 @@ export class Vaults {
     return JSON.parse(readFileSync(this.#paths(name).vault_config, "utf8")).createdAt
   }
 
-  /** The store of a vault, also of one that another process made meanwhile; undefined once one removed it. */
+  /** The store of a vault, also of one that another process made or replaced meanwhile; undefined once one removed it. */
   get(name: string): Store | undefined {
     if (!NAME.test(name) || !existsSync(this.#paths(name).vault_config)) {
       // Streams may still read from it; the file is closed with the last of them.
@@ -50,7 +50,7 @@ export class Vaults {
       return undefined
     }
     const open = this.#open.get(name)
-    if (open) return open
+    if (open && !open.core.replaced) return open
     const store = new Store(this.#paths(name).vault_db, this.#clock)
     this.#open.set(name, store)
     return store

@@ -18,15 +18,20 @@ def planned(vault: str, asked_by: str, now: float, whose: str = "") -> VaultDele
     return VaultDeletion(vault=vault, whose=whose, asked_by=asked_by, asked_at=now, due_at=now + AFTER)
 
 
-def next_step(deletion: VaultDeletion, now: float) -> Literal["wait", "warn", "delete"]:
-    """What to do with a deletion at `now`, in epoch seconds.
+def next_step(deletion: VaultDeletion, now: float) -> Literal["renew", "wait", "warn", "delete"]:
+    """What to do with a deletion at `now`, in epoch seconds. To renew is to begin the 30 days anew.
 
     >>> asked = VaultDeletion(vault="kim", whose="", asked_by="ada", asked_at=0.0, due_at=AFTER)
     >>> next_step(asked, 24 * DAY), next_step(asked, 25 * DAY), next_step(asked, 90 * DAY)
-    ('wait', 'warn', 'warn')
+    ('wait', 'warn', 'renew')
     """
     # What happened in the future happened while the clock was wrong.
+    if deletion.due_at > now + AFTER + DAY:
+        return "renew"
     if deletion.warned_at is None or deletion.warned_at > now:
+        # Nobody was warned for so long: the clock was probably wrong when it was asked for.
+        if now > deletion.due_at + AFTER:
+            return "renew"
         return "warn" if now >= deletion.due_at - WARNED else "wait"
     if deletion.failed_at is not None and deletion.failed_at <= now < deletion.failed_at + TRIED_AGAIN:
         return "wait"

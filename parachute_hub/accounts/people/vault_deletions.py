@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from twisted.logger import Logger
 
 from parachute_hub.accounts.model import AccessWatch, Clock
-from parachute_hub.accounts.people.deletion_policy import next_step, planned
+from parachute_hub.accounts.people.deletion_policy import AFTER, next_step, planned
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.rows import Act, VaultDeletion
@@ -102,6 +102,8 @@ class VaultDeletions:
                 await self._write(self._forget, deletion.vault)
                 continue
             match next_step(deletion, self._clock()):
+                case "renew":
+                    await self._write(self._rows.renew, deletion.vault, self._clock() + AFTER)
                 case "warn":
                     await self._write(self._rows.warned, deletion.vault, self._clock())
                 case "delete":

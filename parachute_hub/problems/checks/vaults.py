@@ -53,7 +53,7 @@ class LeavingVaults:
             key=f"vault-leaving:{_unnamed(one.vault)}",
             severity="warning",
             title="A vault could not be deleted",
-            text="It is past its day. The hub tries again every day.",
+            text="It should have been deleted by now. The hub tries again every day.",
             detail=f"It is the vault {one.vault}. {one.failure}",
             clears="It goes away once you keep the vault, or it is deleted.",
             found={"vault": one.vault},

@@ -141,14 +141,24 @@ class DeletionTests(DeletionCase):
     def test_whoever_slept_is_warned_first(self) -> None:
         """A laptop that was off for the whole warning, or a clock that jumped, deletes nothing at once."""
         self.remove()
-        for day, left in ((75, 4), (75.1, 4), (76.9, 4), (77, 2)):
+        for day, left in ((55, 4), (55.1, 4), (56.9, 4), (57, 2)):
             self.on_day(day)
             self.assertEqual(len(self.door.vaults.made), left, day)
+
+    def test_a_wrong_clock_when_it_was_asked_for_shortens_nothing(self) -> None:
+        """A machine without a clock battery begins in 1970, until the network tells the time."""
+        self.remove()
+        for day, due in ((20_000, 20_030), (20_024.9, 20_030), (20_025, 20_030), (20_029.9, 20_030)):
+            self.on_day(day)
+            self.assertEqual({one.due_at for one in self.deletions.all()}, {self.began + due * DAY})
+        self.assertEqual(len(self.door.vaults.made), 4)
+        self.on_day(20_030)
+        self.assertEqual(self.door.vaults.made, ["default", "family"])
 
     def test_a_clock_that_was_ahead_for_a_moment_deletes_nothing_early(self) -> None:
         self.remove()
         self.on_day(400)
-        for day, left in ((1, 4), (20, 4), (25, 4), (29.9, 4), (30, 2)):
+        for day, left in ((1, 4), (20, 4), (26, 4), (30.9, 4), (31, 2)):
             self.on_day(day)
             self.assertEqual(len(self.door.vaults.made), left, day)
 

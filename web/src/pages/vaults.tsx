@@ -95,11 +95,11 @@ function Leaving({ vault, deletion, changed }: OneProps & { deletion: Deletion }
     await hub.call("DELETE", `/vaults/${encodeURIComponent(vault.name)}/deletion`)
     await changed()
   }
-  const whose = deletion.whose ? `, which ${deletion.whose} had,` : ""
+  const which = deletion.whose ? `${deletion.whose}'s vault` : "This vault"
   return (
     <div class="notice busy">
       <span class="grow">
-        This vault{whose} will be deleted on {day(deletion.due_at)}.
+        {which} will be deleted on {day(deletion.due_at)}.
         {deletion.failure && ` The last try failed: ${deletion.failure}`}
       </span>
       <Button act={keep} done={`The vault ${vault.name} stays`}>
@@ -113,8 +113,8 @@ function Delete({ vault, changed }: OneProps) {
   const ask = async () => {
     const sure = await confirm(
       `Delete the vault ${vault.name}?`,
-      "It is deleted in 30 days with everything in it. Until then you can keep it after all. Nobody but owners may use" +
-        " it; backups that you make before hold it for as long as you keep those.",
+      "It is deleted in 30 days with everything in it. Until then you can keep it after all. Only owners can use it." +
+        " Backups that you make before hold it for as long as you keep those.",
       "Delete in 30 days",
     )
     if (!sure) return

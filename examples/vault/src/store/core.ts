@@ -58,6 +58,12 @@ export class Core {
     return new Date(this.clock() - days * 86_400_000).toISOString()
   }
 
+  /** Whether another file is in its place, as after the vault was removed and made again. */
+  get replaced(): boolean {
+    const now = statSync(this.path, { throwIfNoEntry: false })
+    return now !== undefined && now.ino !== this.#inode
+  }
+
   /** Throws when the file is gone, replaced or unreadable: an open handle alone would not notice. */
   check(): void {
     if (statSync(this.path).ino !== this.#inode) throw new Error(`${this.path} was replaced`)
