@@ -69,7 +69,7 @@ def in_words(operation: str, name_of: Callable[[str, str], str | None] = lambda 
     ('Delete the data of the module vault?', 'Lock everything?', 'Confirm this?')
     """
     verb, _, named = operation.partition(":")
-    return _WORDS.get(verb, "Confirm this?").format(name_of(verb, named) or unquote(named))
+    return _WORDS.get(verb, "Confirm this?").format(name_of(verb, named) or named)
 
 
 class ConfirmationArea:
