@@ -12,7 +12,7 @@ from typing import Any
 
 from parachute_hub.cli.client import CommandError, HubClient, HubDown, HubRefused
 from parachute_hub.cli.commands import backup_line, progress_of, show
-from parachute_hub.cli.grammar import Words, agreed, secret
+from parachute_hub.cli.grammar import Words, agreed, may_ask, secret
 from parachute_hub.cli.kinds import PLACES
 from parachute_hub.cli.progress import ProgressPrinter, run_job
 from parachute_hub.cli.restore_plan import connect_again, part_plan, when, whole_plan
@@ -40,6 +40,7 @@ def add_words(words: Words) -> None:
     instead.add_argument("--new", action="store_true", help="make a new key although there is one")
     instead.add_argument("--confirm", metavar="XXXX", help="you have the sheet: the last four characters of its key")
     instead.add_argument("--only", action="store_true", help="delete the key on the hub: it is on the sheet only")
+    may_ask(sheet_word)
     destination = word("destination", destinations, "Add, test or remove a destination.")
     destination.add_argument("what", choices=("add-folder", "add-s3", "test", "remove"))
     destination.add_argument("target", help="the folder, the bucket, or the number or id of a destination")
@@ -51,6 +52,7 @@ def add_words(words: Words) -> None:
         "--label": "what to call it",
     }.items():
         destination.add_argument(flag, default="", help=text)
+    may_ask(destination)
     destination.add_argument("--private", action="store_true", help="the address is in a private network")
     schedule_word = word("schedule", schedule, "Show or change when backups are made.")
     schedule_word.add_argument("--hour", type=int, help="from 0 to 23, in UTC")
@@ -68,7 +70,7 @@ def add_words(words: Words) -> None:
     part.add_argument("--vault", metavar="NAME", help="only this vault")
     restore_word.add_argument("--as", dest="alias", metavar="NAME", help="put the vault beside the others, named so")
     restore_word.add_argument("--copy", action="store_true", help="the old hub lives on: use new keys here")
-    restore_word.add_argument("--yes", action="store_true", help="do not ask")
+    may_ask(restore_word)
 
 
 def listing(arguments: Namespace) -> int:
@@ -118,6 +120,9 @@ def sheet(arguments: Namespace) -> int:
         show(arguments, state["key"], SET_UP)
         return 0
     if arguments.only:
+        question = "Delete the key on this hub? Backups can then be read with the sheet only."
+        if not agreed(arguments, question):
+            return 1
         state = client.call("DELETE", "/api/backups/key")
         show(arguments, state["key"], "The key is on the sheet only. The hub checks that backups arrived unchanged.")
         return 0
@@ -165,6 +170,8 @@ def destinations(arguments: Namespace) -> int:
         place = PLACES.choose(PLACES.all(client), target)
         path = f"/api/backups/places/{place['id']}"
         if arguments.what == "remove":
+            if not agreed(arguments, f"Remove {place['label']}? The backups there stay, its settings are deleted."):
+                return 1
             client.call("DELETE", path)
             show(arguments, {"removed": place["id"]}, f"{place['label']} was removed. The backups there stay.")
         else:
@@ -173,6 +180,8 @@ def destinations(arguments: Namespace) -> int:
         return 0
     told: dict[str, Any] = {"label": arguments.label, "private": arguments.private}
     if arguments.what == "add-folder":
+        if client.is_elsewhere and not Path(target).is_absolute():
+            raise CommandError("Write the whole path of the folder, as it is on the hub's machine.", code=2)
         told |= {"kind": "folder", "path": str(Path(target).absolute())}
     else:
         told |= {"kind": "s3", "bucket": target, "secret": secret(SECRET, "Secret key")}

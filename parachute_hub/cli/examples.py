@@ -77,7 +77,7 @@ EXAMPLES: Final = {
     "vaults keep": ("parachute vaults keep family",),
     "tokens list": ("parachute tokens list",),
     "tokens new": (
-        "parachute tokens new vault:home:read --days 30",
+        "parachute tokens new vault:home:read --days 30 --name calendar",
         "parachute tokens new vault:home:read vault:home:write",
     ),
     "tokens revoke": ("parachute tokens revoke 3f2a9c1d",),

@@ -51,6 +51,11 @@ def everywhere(
     sub.add_argument("--json", action="store_true", default=json, help="print JSON for programs")
 
 
+def may_ask(sub: ArgumentParser) -> None:
+    """Give a word that asks first an option for scripts."""
+    sub.add_argument("--yes", action="store_true", help="do not ask")
+
+
 def agreed(arguments: Namespace, question: str) -> bool:
     """Ask, unless --yes was given: about which hub, if it is elsewhere.
 

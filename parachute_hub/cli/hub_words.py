@@ -212,6 +212,7 @@ SETTINGS_WORDS: Final = (
         word="settings clear-disk",
         text="Delete downloads and versions that are not needed.",
         route="POST /api/modules/disk/clear",
+        asks="Delete downloads, and the versions of modules that `rollback` could go back to?",
         body=lambda *_: {},
         done="{answer[freed]} bytes are free again.",
     ),

@@ -138,9 +138,11 @@ TOKENS: Final = Kind(
     path="/api/auth/tokens?revoked=false",
     key="tokens",
     id="jti",
+    names=("name",),
     see="parachute tokens list",
     columns={
         "ID": lambda one: one["jti"],
+        "NAME": lambda one: one["name"] or "-",
         "MAY": lambda one: " ".join(one["scopes"]),
         "FOR": lambda one: one["subject"],
         "UNTIL": lambda one: _day(one["expires_at"]),

@@ -3,15 +3,14 @@
 from argparse import Namespace
 
 from parachute_hub.cli.commands import show
-from parachute_hub.cli.grammar import Words, agreed
+from parachute_hub.cli.grammar import Words, agreed, may_ask
 from parachute_hub.cli.which_hub import client_of
 
 
 def add_word(words: Words) -> None:
     """Add `lock` to the grammar."""
     text = "End all sessions, tokens, app connections and invitations, and change the signing key."
-    sub = words.add("lock", lock, text)
-    sub.add_argument("--yes", action="store_true", help="do not ask")
+    may_ask(words.add("lock", lock, text))
 
 
 def lock(arguments: Namespace) -> int:

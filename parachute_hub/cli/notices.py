@@ -8,7 +8,7 @@ from typing import Any
 
 from parachute_hub.cli.client import CommandError, HubRefused
 from parachute_hub.cli.commands import show
-from parachute_hub.cli.grammar import Words, secret
+from parachute_hub.cli.grammar import Words, agreed, may_ask, secret
 from parachute_hub.cli.kinds import DESTINATIONS
 from parachute_hub.cli.tables import ago, table
 from parachute_hub.cli.terminal import terminal
@@ -39,8 +39,11 @@ def add_words(words: Words) -> None:
         ("test", test, "Send a notice to a destination now."),
         ("remove", remove, "Remove a destination, which is told so."),
     ):
-        named = word(name, action, text).add_argument("destination", help="its number, label or id")
+        sub = word(name, action, text)
+        named = sub.add_argument("destination", help="its number, label or id")
         named.completer = DESTINATIONS.offered  # type: ignore[attr-defined]
+        if action is remove:
+            may_ask(sub)
     quieted = word("quiet", quiet, "Set quiet hours, or end them.")
     quieted.add_argument("span", help="22:00-07:00, or off")
     quieted.add_argument("--zone", default="UTC", help="the time zone, such as Europe/Berlin [UTC]")
@@ -96,6 +99,8 @@ def remove(arguments: Namespace) -> int:
     """Remove a destination."""
     client = client_of(arguments)
     one = DESTINATIONS.choose(DESTINATIONS.all(client), arguments.destination)
+    if not agreed(arguments, f"Remove {one['label']}? Its address and its secret are deleted."):
+        return 1
     state = client.call("DELETE", f"{_PATH}/destinations/{one['id']}")
     show(arguments, state, f"{one['label']} was removed.")
     return 0

@@ -1,5 +1,7 @@
 """People, invitations, vaults, tokens and apps: what the admin app does, as words."""
 
+import sys
+import time
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Mapping
 from typing import Any, Final
@@ -8,8 +10,11 @@ from parachute_hub.cli import request_words
 from parachute_hub.cli.grammar import Words
 from parachute_hub.cli.kinds import APPS, INVITATIONS, PEOPLE, TOKENS, VAULTS
 from parachute_hub.cli.request_words import Found, Given, Request, option
+from parachute_hub.system.log_lines import visible
+from parachute_hub.system.timestamps import from_utc
 
 _DAY: Final = 86_400
+_HOUR: Final = 3600
 _ROLES: Final = {"owner": "admin", "member": "member"}
 
 
@@ -113,6 +118,29 @@ def _tokens(given: Given) -> tuple[dict[str, Any], str]:
     return {"tokens": tokens}, TOKENS.table(tokens)
 
 
+def _new_token(given: Given) -> tuple[dict[str, Any], str]:
+    """The token alone on standard output, for scripts; until when it is valid on standard error."""
+    arguments = given.arguments
+    told = {"name": arguments.name, "subject": arguments.subject}
+    body = {
+        "scope": " ".join(arguments.scopes),
+        "expires_in": arguments.days * _DAY,
+        **{name: value for name, value in told.items() if value},
+    }
+    asked_at = time.time()
+    answer = given.client.call("POST", "/api/auth/mint-token", body)
+    text = f"It is valid until {answer['expires_at']}."
+    shorter = from_utc(answer["expires_at"]) < asked_at + arguments.days * _DAY - _HOUR
+    if shorter:
+        text += (
+            f" That is shorter than the {arguments.days} days that you asked for: a token that you make over a sign-in "
+            "ends with it. For a longer one, run this on the hub's own machine."
+        )
+    if shorter or not arguments.json:
+        print(visible(text), file=sys.stderr)
+    return answer, str(answer["token"])
+
+
 PEOPLE_WORDS: Final = (
     Request(word="people list", text="Show who has an account.", route="GET /api/users", shows=PEOPLE),
     _invite("people invite"),
@@ -197,6 +225,7 @@ INVITATION_WORDS: Final = (
         text="End an invitation: its link works no longer.",
         route="DELETE /api/invites/<invite_id>",
         chooses={"invitation": INVITATIONS},
+        asks="End the invitation {invitation}? Its link works no longer.",
         done="The link works no longer.",
     ),
 )
@@ -267,20 +296,17 @@ TOKEN_WORDS: Final = (
         options=(
             option("scopes", nargs="+", metavar="SCOPE", help="what it may do, such as vault:home:read"),
             option("--days", type=int, default=90, metavar="N", help="how long it is valid [90]"),
+            option("--name", help="what it is for, as the list of tokens shows it"),
             option("--subject", help="what to call whoever uses it"),
         ),
-        body=lambda arguments, _: {
-            "scope": " ".join(arguments.scopes),
-            "expires_in": arguments.days * _DAY,
-            **({"subject": arguments.subject} if arguments.subject else {}),
-        },
-        done="{answer[token]}",
+        act=_new_token,
     ),
     Request(
         word="tokens revoke",
         text="End a token now. One that an app got ends the whole connection.",
         route="POST /api/auth/revoke-token",
         chooses={"token": TOKENS},
+        asks="End the token {token}? What uses it stops working.",
         body=lambda _, found: {"jti": found["token"]["jti"]},
         done="The token works no longer.",
     ),
@@ -295,6 +321,7 @@ TOKEN_WORDS: Final = (
         word="tokens renew-key",
         text="Sign new tokens with a new key, ten minutes from now. Tokens that exist stay valid.",
         route="POST /api/auth/rotate-key",
+        asks="Sign new tokens with a new key?",
         body=lambda *_: {},
         done="The new key is {answer[kid]}.",
     ),

@@ -6,13 +6,17 @@ from typing import Any
 from urllib.parse import quote
 
 from parachute_hub.cli.commands import show
-from parachute_hub.cli.grammar import Words
+from parachute_hub.cli.grammar import Words, agreed, may_ask
 from parachute_hub.cli.kinds import PEOPLE, VAULTS
 from parachute_hub.cli.tables import size, table
 from parachute_hub.cli.terminal import terminal
 from parachute_hub.cli.which_hub import client_of
 
 LEFTOVERS = ("downloads", "copies", "logs")
+_QUESTIONS = {
+    "copies": "Delete the copies from before updates? `restore-data` needs them.",
+    "logs": "Delete the older logs?",
+}
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _SIZE = re.compile(r"(\d+)\s*([KMGT]?)(?:I?B)?", re.IGNORECASE)
 
@@ -23,8 +27,10 @@ def add_words(words: Words) -> None:
     word = words.group("space", text, shown).add
     clear = word("clear", cleared, "Clear downloads, copies from before updates, or older logs.")
     clear.add_argument("what", choices=LEFTOVERS)
+    may_ask(clear)
     trash = word("empty-trash", emptied, "Delete for good what is in the trash of a vault.")
     trash.add_argument("vault", help="its name").completer = VAULTS.offered  # type: ignore[attr-defined]
+    may_ask(trash)
     for name, action, whom, kind in (
         ("vault", vault_limited, "a vault", VAULTS),
         ("person", person_limited, "a person's own vaults", PEOPLE),
@@ -49,7 +55,10 @@ def shown(arguments: Namespace) -> int:
 
 
 def cleared(arguments: Namespace) -> int:
-    """Clear one of the leftovers."""
+    """Clear one of the leftovers. Downloads can be fetched again, so that they need no question."""
+    question = _QUESTIONS.get(arguments.what)
+    if question and not agreed(arguments, question):
+        return 1
     answer = client_of(arguments).call("POST", "/api/space/clear", {"what": arguments.what})
     show(arguments, answer, f"{size(answer['freed'])} freed.")
     return 0
@@ -57,6 +66,8 @@ def cleared(arguments: Namespace) -> int:
 
 def emptied(arguments: Namespace) -> int:
     """Empty the trash of a vault."""
+    if not agreed(arguments, f"Delete for good what is in the trash of {arguments.vault}?"):
+        return 1
     answer = client_of(arguments).call("POST", f"/api/space/trash/{quote(arguments.vault, safe='')}")
     show(arguments, answer, f"The trash of {arguments.vault} is empty.")
     return 0

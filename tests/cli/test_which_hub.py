@@ -3,20 +3,24 @@
 import io
 import json
 import os
+import socket
 import sys
 import threading
 import time
+from argparse import Namespace
 from contextlib import redirect_stderr, redirect_stdout
 from http.server import HTTPServer
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
 from keyring.errors import KeyringLocked
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.cli import profiles as profiles_module
 from parachute_hub.cli.client import CommandError
 from parachute_hub.cli.doctor import described
+from parachute_hub.cli.kinds import VAULTS
 from parachute_hub.cli.main import main
 from parachute_hub.cli.profiles import Held, Profile, Profiles, SystemKeyring
 from parachute_hub.cli.terminal import clean
@@ -106,6 +110,67 @@ class WhichHubTests(SynchronousTestCase):
         code, said = self.run_words("lock", answers=ended)
         self.assertEqual((code, len(self.seen)), (0, 1))
         self.assertIn(f"On {self.origin}: ", said)
+
+    def test_what_cannot_be_undone_asks_first(self) -> None:
+        """Nothing but reading happens before the answer; with --yes it is done."""
+        self.sign_in()
+        token = (200, {"tokens": [{"jti": "abcdef123", "name": "clock"}]})
+        invites = (200, {"invites": [{"id": "abcdef123", "name": "Ada", "username": None}]})
+        place = (200, {"places": [{"id": "p", "label": "Disk"}]})
+        notices = (200, {"destinations": [{"id": "p", "label": "Phone"}]})
+        state: dict[str, Any] = {"least": "error", "quiet": None, "destinations": []}
+        for line, before, answer in (
+            ("space empty-trash home", (), {}),
+            ("space clear copies", (), {"freed": 0}),
+            ("space clear logs", (), {"freed": 0}),
+            ("backup sheet --only", (), {"key": {}}),
+            ("backup destination remove 1", (place,), {}),
+            ("settings clear-disk", (), {"freed": 0}),
+            ("tokens revoke clock", (token,), {}),
+            ("tokens renew-key", (), {"kid": "x"}),
+            ("invitations revoke Ada", (invites,), {}),
+            ("notices remove 1", (notices,), state),
+        ):
+            for typed, wanted, changes in (("n\n", 1, 0), ("y\n", 0, 1)):
+                self.patch(sys, "stdin", Typed(typed))
+                answers = (*before, (200, answer))
+                code, said = self.run_words("--hub", "office", *line.split(), answers=answers)
+                changed = [asked for asked, _, _ in self.seen if not asked.startswith("GET")]
+                self.assertEqual((code, len(changed)), (wanted, changes), f"{line}: {said}")
+                self.assertIn("[y/N]", said, line)
+        self.patch(sys, "stdin", Typed(""))
+        self.assertEqual(self.run_words("space", "clear", "downloads", answers=((200, {"freed": 0}),))[0], 0)
+
+    def test_how_long_a_new_token_is_valid(self) -> None:
+        """Over a sign-in it ends with that; standard output has the token alone."""
+        self.sign_in()
+        words = ("--hub", "office", "tokens", "new", "vault:home:read", "--days", "90", "--name", "clock")
+        for expires_at, shorter in (("2100-01-01T00:00:00Z", False), ("2020-01-01T00:00:00Z", True)):
+            answer = {"token": "the-token", "jti": "x", "expires_at": expires_at}
+            code, said = self.run_words(*words, answers=((201, answer),))
+            self.assertEqual((code, "90 days" in said), (0, shorter))
+            self.assertIn(expires_at, said)
+            self.assertIn("the-token\n", said)
+            self.assertEqual(json.loads(self.seen[0][2])["name"], "clock")
+
+    def test_a_folder_elsewhere_is_not_looked_for_here(self) -> None:
+        self.sign_in()
+        words = ("--hub", "office", "backup", "destination", "add-folder")
+        self.assertEqual((self.run_words(*words, "disk")[0], self.seen), (2, []))
+        self.assertEqual(self.run_words(*words, "/mnt/disk", answers=((200, {"label": "Disk"}),))[0], 0)
+
+    def test_completion_waits_a_second_and_renews_nothing(self) -> None:
+        """A token that is renewed while the shell stops waiting would be lost."""
+        silent = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(silent.close)
+        profile = Profile("office", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        held = Held(access_token="A", refresh_token="R", expires_at=time.time() + 900, scope="parachute:host:admin")
+        given = Namespace(home=None, hub="office")
+        for ends, least in ((held.expires_at, 0.9), (0.0, 0.0)):
+            self.store.put(profile, evolve(held, expires_at=ends))
+            began = time.monotonic()
+            self.assertEqual(VAULTS.offered("", given), [])
+            self.assertTrue(least <= time.monotonic() - began < 5)
 
     def test_a_hub_does_not_steer_the_terminal(self) -> None:
         """With what it refuses, answers or lists."""

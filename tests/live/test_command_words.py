@@ -125,7 +125,8 @@ class CommandWords(SynchronousTestCase):
         self.say("vaults keep", "family")
         self.say("space limit-vault", "family", "500M")
         self.say("space clear", "downloads")
-        self.say("space empty-trash", "family")
+        self.say("space clear", "copies", "--yes")
+        self.say("space empty-trash", "family", "--yes")
         self.say("people add", "ada", "--vault", "family=read")
         self.say("people add", "grace")
         self.say("space limit-person", "ada", "2G")
@@ -148,12 +149,12 @@ class CommandWords(SynchronousTestCase):
         self.say("invitations new", "--name", "Edsger", "--vault", "family=read", "--uses", 2)
         self.say("invitations list")
         self.assertEqual(self.say("invitations show", "Linus")["url"], url)
-        self.say("invitations revoke", "Linus")
-        jti = self.say("tokens new", "vault:family:read", "--days", 1)["jti"]
-        self.say("tokens revoke", jti[:8])
+        self.say("invitations revoke", "Linus", "--yes")
+        jti = self.say("tokens new", "vault:family:read", "--days", 1, "--name", "clock")["jti"]
+        self.say("tokens revoke", jti[:8], "--yes")
         self.say("tokens list")
         self.say("tokens renew-operator")
-        self.say("tokens renew-key")
+        self.say("tokens renew-key", "--yes")
         app = {"redirect_uris": ["https://app.test/callback"], "client_name": "Clock"}
         self.assertEqual(fetch(f"{self.hub.url}/oauth/register", method="POST", body=app).status, 201)
         self.say("apps approve", "Clock")
@@ -168,7 +169,7 @@ class CommandWords(SynchronousTestCase):
         self.say("settings channel", "latest")
         self.say("settings show")
         self.say("settings disk")
-        self.say("settings clear-disk")
+        self.say("settings clear-disk", "--yes")
         self.say("problems list")
         (self.hub.home / "operator.token").chmod(0o644)
         problem = self.say("problems look")["problems"][0]["key"]
@@ -189,7 +190,7 @@ class CommandWords(SynchronousTestCase):
         self.say("notices level", "error")
         self.say("notices quiet", "22:00-07:00", "--zone", "Europe/Berlin")
         self.say("notices list")
-        self.say("notices remove", 1)
+        self.say("notices remove", 1, "--yes")
 
     def backups(self) -> None:
         identity = self.say("backup sheet")["identity"]
@@ -206,8 +207,8 @@ class CommandWords(SynchronousTestCase):
         self.say("backup download", self.here / "backup.tar.zst.age")
         rest = ("--vault", "family", "--as", "copy", "--key-file", key, "--yes")
         self.say("backup restore", self.here / "backup.tar.zst.age", *rest)
-        self.say("backup sheet", "--only")
-        self.say("backup destination", "remove", 1)
+        self.say("backup sheet", "--only", "--yes")
+        self.say("backup destination", "remove", 1, "--yes")
 
     def files(self) -> None:
         self.say("export", self.here / "notes", "--vault", "family")

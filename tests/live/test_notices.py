@@ -79,7 +79,7 @@ class NoticesTests(SynchronousTestCase):
         quiet = run(home, "notices", "quiet", "22:00-07:00", "--zone", "Europe/Berlin")
         self.assertIn("22:00 to 07:00 (Europe/Berlin)", quiet.stdout)
         self.assertEqual(run(home, "notices", "test", "1").returncode, 0)
-        self.assertEqual(run(home, "notices", "remove", "1").returncode, 0)
+        self.assertEqual(run(home, "notices", "remove", "1", "--yes").returncode, 0)
         self.assertEqual(self.services.titles("/")[-1], "This destination gets no more notices of your Parachute hub")
         self.assertIn("nowhere", run(home, "notices", "list").stdout)
 
