@@ -199,7 +199,11 @@ PEOPLE_WORDS: Final = (
                 help="who gets those of their vaults that nobody else uses; the owners by default",
                 completer=PEOPLE.offered,
             ),
-            option("--delete-vaults", action="store_true", help="delete those that nobody else uses in 30 days"),
+            option(
+                "--delete-vaults",
+                action="store_true",
+                help="delete their own vaults that nobody else uses, after 30 days",
+            ),
         ),
         asks="Remove {person}? This signs them out everywhere and revokes their tokens.",
         act=_remove,
