@@ -5,6 +5,7 @@ it can read, but cannot do anything that needs a proof, nor frame, read or take 
 
 import io
 import json
+import re
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ class HostileModuleTests(SynchronousTestCase):
         self.assertEqual(self.state(), self.before)
         page.goto(f"{self.hub.url}/login")
         self.assertNotIn("taken over", page.content())
-        self.assertIn("· Parachute", page.title())
+        expect(page).to_have_title(re.compile("· Parachute"))
         seen = page.request.get(f"{self.hub.url}/{short}/seen").text()
         self.assertNotIn("parachute_hub", seen)
 
