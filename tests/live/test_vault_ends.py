@@ -64,7 +64,8 @@ class VaultEndTests(SynchronousTestCase):
 
     def test_a_full_vault_can_be_read_and_emptied(self) -> None:
         """By REST and by assistants, until there is room again."""
-        big = self.ask("POST", "/api/notes", {"content": os.urandom(400_000).hex()}).json()["id"]
+        # More than SQLite keeps in its log.
+        big = [self.ask("POST", "/api/notes", {"content": os.urandom(400_000).hex()}).json()["id"] for _ in range(6)]
         self.assertIn("old may take 684 KB.", self.command("limit-vault", "old", "684K"))
         note = {"content": "one more"}
         self.hub.wait_for(lambda: self.ask("POST", "/api/notes", note).status == 507, "the vault to be full")
@@ -74,7 +75,8 @@ class VaultEndTests(SynchronousTestCase):
         refused = self.call("create-note", content="by an assistant").json()["result"]
         self.assertTrue(refused["isError"])
         self.assertIn("has no room for this", refused["content"][0]["text"])
-        self.assertEqual(self.ask("DELETE", f"/api/notes/{big}").status, 200)
+        for note_id in big:
+            self.assertEqual(self.ask("DELETE", f"/api/notes/{note_id}").status, 200)
         self.assertIn("of 684 KB", self.command())
         self.assertIn("The trash of old is empty.", self.command("empty-trash", "old", "--yes"))
         self.assertIn("freed.", self.command("clear", "logs", "--yes"))

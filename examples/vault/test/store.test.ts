@@ -135,6 +135,15 @@ describe("trash", () => {
     expect(store.trash.restore("nothing")).toBeUndefined()
   })
 
+  test("purging one note makes room that others see", () => {
+    const { store, folder } = openVault()
+    const id = write(store, "x".repeat(100_000))
+    store.trash.remove(id)
+    const log = () => statSync(join(folder, "vault.db-wal")).size
+    expect(log()).toBeGreaterThan(0)
+    expect([store.trash.purge(id), store.trash.purge(id), log()]).toEqual([true, false, 0])
+  })
+
   test("is emptied after 30 days with versions and files, and devices hear of it", async () => {
     const { store, folder, advance } = openVault()
     const id = write(store, "old")

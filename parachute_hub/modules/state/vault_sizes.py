@@ -21,7 +21,9 @@ class VaultSize:
 def measured(folder: Path) -> VaultSize:
     """Walks the folder; call it in a thread.
 
-    Pages of the database that are free for new notes do not count: otherwise deleting notes would make no room.
+    Pages of the database that are free for new notes do not count: otherwise deleting notes would make no room. Nor do
+    its log and index of the log: they keep their size once their content is in the database
+    (https://sqlite.org/walformat.html).
     """
     total = size_of(folder)
     try:
@@ -30,7 +32,16 @@ def measured(folder: Path) -> VaultSize:
         return VaultSize(0, 0)
     files = sum(size_of(Path(entry.path)) for entry in entries if entry.is_dir(follow_symlinks=False))
     free = sum(_free_bytes(entry.path) for entry in entries if entry.name.endswith(".db"))
-    return VaultSize(max(0, total - free), files)
+    logs = sum(_bytes_of(entry) for entry in entries if entry.name.endswith((".db-wal", ".db-shm")))
+    return VaultSize(max(0, total - free - logs), files)
+
+
+def _bytes_of(entry: "os.DirEntry[str]") -> int:
+    """Bytes of a file on disk; 0 for anything else."""
+    try:
+        return entry.stat(follow_symlinks=False).st_blocks * 512 if entry.is_file(follow_symlinks=False) else 0
+    except OSError:
+        return 0
 
 
 def _free_bytes(path: str) -> int:

@@ -31,6 +31,14 @@ class SizeTests(SynchronousTestCase):
         self.assertEqual((self.folder / "vault.db").stat().st_size, on_disk)
         self.assertGreater(before - measured(self.folder).total, 1_900_000)
 
+    def test_the_databases_log_does_not_count(self) -> None:
+        """It stays large after what is in it was deleted."""
+        self.fill(1)
+        before = measured(self.folder)
+        for name in ("vault.db-wal", "vault.db-shm"):
+            (self.folder / name).write_bytes(os.urandom(1 << 20))
+        self.assertEqual(measured(self.folder), before)
+
     def test_files_are_told_apart(self) -> None:
         self.fill(1)
         without = measured(self.folder)

@@ -112,11 +112,13 @@ export class Trash {
   /** Removes a note from the trash for good. false when it is not there. */
   purge(id: string): boolean {
     const { core } = this.#parts
-    return core.write(() => {
+    const purged = core.write(() => {
       if (!core.get("SELECT 1 FROM trash WHERE id = ?", id)) return false
       this.#purge(id)
       return true
     })
+    if (purged) core.checkpoint()
+    return purged
   }
 
   /** Empties the trash. The number of notes. */
