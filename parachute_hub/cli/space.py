@@ -87,7 +87,7 @@ def person_limited(arguments: Namespace) -> int:
 
 
 def _set(arguments: Namespace, answer: Any) -> int:
-    limit = f"may take {size(arguments.size)}" if arguments.size else "may take any room"
+    limit = f"may take {size(arguments.size)}" if arguments.size else "has no limit"
     show(arguments, answer, f"{arguments.name} {limit}.")
     return 0
 

@@ -147,7 +147,7 @@ class RoomTests(OwnVaultsCase):
         page.get_by_role("dialog").get_by_role("button", name="Empty trash").click()
         expect(page.get_by_text("The trash of jurgen is empty")).to_be_visible()
         page.get_by_text("Limit jurgen").click()
-        page.get_by_label("Room for jurgen").select_option(label="no limit")
+        page.get_by_label("Storage for jurgen").select_option(label="no limit")
         page.get_by_role("button", name="Save limit").locator("visible=true").click()
         expect(page.get_by_text("Full", exact=True)).to_have_count(0)
         friend.reload()

@@ -1,4 +1,4 @@
-/** Room: what is large on the disk, by person, vault and kind; quotas; clearing. */
+/** Storage: what is large on the disk, by person, vault and kind; quotas; clearing. */
 import { useState } from "preact/hooks"
 import type { Leftover, Space, SpaceOfPerson, SpaceOfVault } from "../api/shapes"
 import { hub } from "../app"
@@ -36,7 +36,7 @@ export function SpacePage() {
   const space = useResource("/api/space")
   return (
     <>
-      <Head title="Room" lead="What takes room on this machine, and how much of it people and vaults may use." />
+      <Head title="Storage" lead="What takes up space on this machine, and how much of it people and vaults may use." />
       <Ready of={[space]}>
         {() =>
           space.data && (
@@ -207,7 +207,7 @@ function Quota({ name, quota, path, changed }: QuotaProps) {
     <More label={`Limit ${name}`}>
       <form class="narrow" onSubmit={(event) => event.preventDefault()}>
         <Choice
-          label={`Room for ${name}`}
+          label={`Storage for ${name}`}
           value={size}
           set={setSize}
           choices={[["0", "no limit"], ...sizes.map((one) => [String(one), bytes(one)] as const)]}
