@@ -16,6 +16,10 @@ ACTS = (
 )
 UNDO = 10_000
 PASSWORD = "three small paper boats"
+HIDE = """() => {
+  Object.defineProperty(document, "hidden", { value: true, configurable: true })
+  document.dispatchEvent(new Event("visibilitychange"))
+}"""
 
 
 @requires(program("chromium"))
@@ -67,6 +71,18 @@ class AdminUndoTests(AdminCase):
         expect(page.get_by_role("button", name="Disconnect Unnamed app")).to_be_visible()
         expect(page.get_by_role("button", name="Disconnect Team notebook")).to_have_count(0)
 
+    def test_hiding_the_page_or_signing_out_completes_it(self) -> None:
+        """A phone may end a hidden page, and nothing can be done without the session."""
+        page, sent = self.paused("apps")
+        page.get_by_role("button", name="Disconnect Claude").click()
+        with page.expect_response(lambda answer: "/api/apps/disconnect" in answer.url):
+            page.evaluate(HIDE)
+        page.get_by_role("button", name="Disconnect Team notebook").click()
+        page.get_by_role("button", name="More", exact=True).click()
+        with page.expect_request(lambda request: request.url.endswith("/logout")):
+            page.get_by_role("button", name="Sign out").click()
+        self.assertEqual([url.rpartition("/")[2] for url in sent], ["disconnect", "disconnect", "logout"])
+
     def test_an_act_that_the_hub_does_not_get_is_reported_and_the_entry_stays(self) -> None:
         page, _ = self.paused("apps")
         page.route("**/api/apps/disconnect", lambda route: route.abort())
@@ -113,6 +129,13 @@ class AccountUndoTests(SynchronousTestCase):
         page.route("**/account/sessions", lambda route: route.abort())
         page.clock.fast_forward(UNDO)
         expect(page.get_by_text("The hub did not answer")).to_be_visible()
+        page.unroute("**/account/sessions")
+        # The same if the page was only hidden, and the hub refuses.
+        page.route("**/account/sessions", lambda route: route.fulfill(status=403))
+        button.click()
+        page.evaluate(HIDE)
+        expect(page.get_by_text("The hub did not do this")).to_be_visible()
+        expect(button).to_be_visible()
         page.unroute("**/account/sessions")
         button.click()
         if leaving:

@@ -114,8 +114,12 @@ export async function begin(): Promise<void> {
   let leaving: ReturnType<typeof setTimeout> | undefined
   document.addEventListener("visibilitychange", () => {
     clearTimeout(leaving)
-    if (document.hidden) leaving = setTimeout(() => feed.stop(), HIDDEN_FOR)
-    else feed.start()
+    // A phone may end a hidden page without another word.
+    hub.leaving = document.hidden
+    if (document.hidden) {
+      void undo.complete()
+      leaving = setTimeout(() => feed.stop(), HIDDEN_FOR)
+    } else feed.start()
   })
   addEventListener("pagehide", () => {
     hub.leaving = true

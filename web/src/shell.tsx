@@ -19,7 +19,7 @@ import { Vaults } from "./pages/vaults"
 import { route } from "./router"
 import { Questions } from "./ui/dialog"
 import { Icon } from "./ui/icons"
-import { Notices, report } from "./ui/notices"
+import { Notices, report, undo } from "./ui/notices"
 import { Head, Waiting } from "./ui/parts"
 import { UndoBar } from "./ui/undobar"
 
@@ -37,7 +37,7 @@ const PLACES: Place[] = [
   { path: "apps", icon: "apps", label: "Connected apps", page: Apps },
   { path: "tokens", icon: "tokens", label: "Tokens", page: Tokens },
   { path: "people", icon: "people", label: "People", page: People },
-  { path: "space", icon: "space", label: "Room", page: SpacePage },
+  { path: "space", icon: "space", label: "Storage", page: SpacePage },
   { path: "backups", icon: "backups", label: "Backups", page: BackupsPage },
   { path: "notices", icon: "notices", label: "Notices", page: NoticesPage },
   { path: "settings", icon: "settings", label: "Settings", page: Settings },
@@ -121,7 +121,12 @@ function Navigation({ here }: { here: string }) {
 }
 
 function SignedIn() {
-  const leave = () => hub.call("POST", "/logout", {}).then(() => location.assign("/login"), report)
+  // What waits needs this session.
+  const leave = () =>
+    undo
+      .complete()
+      .then(() => hub.call("POST", "/logout", {}))
+      .then(() => location.assign("/login"), report)
   return (
     <div class="signed-in">
       <a href="/account">

@@ -1,5 +1,6 @@
 // Forms that take something away wait ten seconds, so that it can be undone. Without this they act at once.
 const UNDO_FOR = 10_000
+const NO_ANSWER = "The hub did not answer, so nothing was changed. Try again in a moment."
 
 const bar = document.createElement("div")
 bar.setAttribute("role", "status")
@@ -11,10 +12,15 @@ let sending = false
 const post = (form) =>
   fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), keepalive: true })
 
-/** Another act begins, or the page is left: the request outlives it. */
-function send() {
+/** Another act begins, or the page is left or hidden: the request outlives it. */
+async function send() {
   const act = take()
-  if (act) post(act.form).catch(() => undefined)
+  if (!act) return
+  bar.replaceChildren()
+  const answer = await post(act.form).catch(() => null)
+  if (answer?.ok) return
+  act.row.hidden = false
+  bar.append(line(answer ? "The hub did not do this, so nothing was changed. Try it again." : NO_ANSWER))
 }
 
 /** The time is over. The page that comes back shows what is true. */
@@ -26,23 +32,25 @@ async function commit() {
     if (answer.ok) return location.reload()
   } catch {
     act.row.hidden = false
-    return say("The hub did not answer, so nothing was changed. Try again in a moment.")
+    return bar.replaceChildren(line(NO_ANSWER))
   }
   // It asks for something, such as the password: that is a page.
   sending = true
   act.form.requestSubmit()
 }
 
-/** One line below the heading. */
-function say(...words) {
-  const line = document.createElement("p")
-  line.className = "message busy undo"
-  line.append(...words)
-  bar.replaceChildren(line)
+/** A line below the heading. */
+function line(...words) {
+  const made = document.createElement("p")
+  made.className = "message busy undo"
+  made.append(...words)
+  return made
 }
 
 function undo() {
-  const { row, form } = take()
+  const act = take()
+  if (!act) return location.reload()
+  const { row, form } = act
   row.hidden = false
   form.querySelector("button").focus()
   bar.replaceChildren()
@@ -62,7 +70,7 @@ function begin(form) {
   button.className = "small"
   button.textContent = "Undo"
   button.addEventListener("click", undo)
-  say(form.dataset.undo, button)
+  bar.replaceChildren(line(form.dataset.undo, button))
   row.hidden = true
   button.focus()
   waiting = { form, row, timer: setTimeout(commit, UNDO_FOR) }
@@ -78,3 +86,5 @@ document.addEventListener("submit", (event) => {
 })
 
 addEventListener("pagehide", send)
+// A phone may end a hidden page without another word.
+document.addEventListener("visibilitychange", () => document.hidden && send())
