@@ -5,7 +5,8 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
 from urllib.parse import quote
 
 from attrs import define
@@ -19,6 +20,8 @@ _ANSWER_SECONDS = 300.0
 _TOKEN_LIFETIME = 12 * 3600
 _CHUNK = 256 * 1024
 _SPARE = 60.0
+# What is sent goes by way of a temporary file beyond this many bytes.
+_IN_MEMORY = 8 << 20
 
 
 class VaultRefused(CommandError):
@@ -56,9 +59,13 @@ class VaultClient:
             raise HubDown("The vault stopped in the middle of a file.") from error
 
     def send(self, path: str, body: Iterable[bytes]) -> Any:
-        """POST a stream; the answer as JSON."""
-        headers = {"Content-Type": "application/octet-stream", "Transfer-Encoding": "chunked"}
-        return self._read(self._ask("POST", path, body, headers))
+        """POST what the parts are together; the answer as JSON. A vault with a limit must know how much comes."""
+        with SpooledTemporaryFile(_IN_MEMORY) as whole:
+            whole.writelines(body)
+            size = whole.tell()
+            whole.seek(0)
+            headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+            return self._read(self._ask("POST", path, whole, headers))
 
     def close(self) -> None:
         if self._connection is not None:
@@ -66,16 +73,14 @@ class VaultClient:
             self._connection = None
 
     def _ask(
-        self, method: str, path: str, body: Iterable[bytes] | None, headers: Mapping[str, str]
+        self, method: str, path: str, body: IO[bytes] | None, headers: Mapping[str, str]
     ) -> http.client.HTTPResponse:
         fresh = self._connection is None
         if self._connection is None:
             self._connection = self._connect(_ANSWER_SECONDS)
         sent = {"Authorization": f"Bearer {self._token()}", "Accept": "application/json", **headers}
         try:
-            self._connection.request(
-                method, f"/vault/{quote(self.name, safe='')}/{path}", body, sent, encode_chunked=body is not None
-            )
+            self._connection.request(method, f"/vault/{quote(self.name, safe='')}/{path}", body, sent)
             return self._connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             self.close()

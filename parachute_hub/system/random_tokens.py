@@ -15,8 +15,15 @@ def base64url(octets: bytes) -> str:
 
 
 def new_token(random: Callable[[int], bytes], size: int = TOKEN_BYTES) -> str:
-    """`size` random bytes as text, 256 bits by default: fit for a cookie, a header or a link."""
-    return base64url(random(size))
+    """`size` random bytes as text, 256 bits by default: fit for a cookie, a header or a link.
+
+    It begins with no dash, which a command line would take for an option.
+
+    >>> new_token(lambda size: bytes([248] + [0] * (size - 1)), 4)
+    '_AAAAA'
+    """
+    text = base64url(random(size))
+    return f"_{text[1:]}" if text.startswith("-") else text
 
 
 def is_token(text: str | None) -> bool:

@@ -83,7 +83,10 @@ class RefusedTests(NotesCase):
             device.context.route(WRITES, refuse(status, **body))
             device.open(f"note {status}")
             device.write(" longer")
-            expect(device.page.get_by_role("alert")).to_contain_text(words)
+            alert = device.page.get_by_role("alert")
+            expect(alert).to_contain_text(words)
+            for offered in ("Save as a new note", "Copy the text", "Discard"):
+                expect(alert.get_by_role("button", name=offered)).to_be_visible()
             device.page.reload()
             expect(device.text).to_have_text(f"note {status} longer")
             device.context.unroute(WRITES)

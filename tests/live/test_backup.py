@@ -121,7 +121,7 @@ class BackupTests(SynchronousTestCase):
         self.addCleanup(other.end)
         self.assertIn("restored", self.run_command(other, "restore", str(file), "--key-file", str(key), "--yes"))
         self.assertEqual(fetch(f"{other.url}/.well-known/jwks.json").json(), keys)
-        left = json.loads(self.run_command(self.hub, "sheet", "--only", "--json"))
+        left = json.loads(self.run_command(self.hub, "sheet", "--only", "--yes", "--json"))
         self.assertFalse(left["kept"])
         self.run_command(self.hub, "now")
         [place] = json.loads(self.run_command(self.hub, "list", "--json"))["places"]

@@ -326,18 +326,17 @@ function Troubles({ note, typing }: { note: Note; typing: Typing }) {
         <strong>{trouble.message}</strong> What you wrote is kept on this device.
       </p>
       <div class="bar">
-        {trouble.kind !== "too_large" && trouble.kind !== "forbidden" && (
-          <Button
-            class="primary"
-            onClick={async () => {
-              await typing.save()
-              const fresh = await library.saveAsNew(note.id)
-              if (fresh) go({ page: "note", id: fresh.id })
-            }}
-          >
-            Save as a new note
-          </Button>
-        )}
+        {/* Where this note alone is refused, a new one may be taken; a text that is too large has to be cut first. */}
+        <Button
+          class={trouble.kind === "too_large" || trouble.kind === "forbidden" ? "" : "primary"}
+          onClick={async () => {
+            await typing.save()
+            const fresh = await library.saveAsNew(note.id)
+            if (fresh) go({ page: "note", id: fresh.id })
+          }}
+        >
+          Save as a new note
+        </Button>
         {trouble.kind === "forbidden" && <Button onClick={begin}>Connect again</Button>}
         {trouble.kind === "forbidden" && (
           <Button
