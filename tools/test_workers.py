@@ -31,7 +31,7 @@ GROUPS = ("tests.live.container", "tests.live.faults")
 # Long ones first, so that the short ones fill the gaps at the end. Browsers use processors, live tests mostly wait.
 _BROWSER, _LIVE = "tests.browser.", "tests.live."
 _LIVE_FOR_EACH_BROWSER = 2
-# Seconds for one unit.
+# Seconds for one file; a group has twice as many.
 LIMIT = 420
 _TESTS = Path(__file__).parents[1] / "tests"
 
@@ -213,7 +213,7 @@ class _Units(TestCase):
 
     def run(self, result: Any = None) -> None:
         while (unit := self.pipe.recv()) is not None:
-            faulthandler.dump_traceback_later(self.limit, exit=True)
+            faulthandler.dump_traceback_later(self.limit * min(len(unit), 2), exit=True)
             suite = decorate(TestLoader().loadByNames(list(unit), recurse=True), ITestCase)
             suite.run(result)
             faulthandler.cancel_dump_traceback_later()
