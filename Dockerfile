@@ -30,6 +30,7 @@ RUN pip --python /opt/parachute/bin/python install --no-cache-dir --no-deps --re
 FROM dependencies AS hub
 COPY pyproject.toml setup.cfg README.md LICENSE ./
 COPY tools/backend tools/backend
+COPY docs/parachute.1 docs/
 COPY twisted twisted
 COPY parachute_hub parachute_hub
 COPY --from=web /src/parachute_hub/static parachute_hub/static
