@@ -85,12 +85,15 @@ def dev(arguments: Namespace) -> int:
 
 @frozen
 class Shown:
-    """What the terminal shows, or one JSON object a line for programs."""
+    """What the terminal shows, or one JSON object a line for programs. Methods may be called in any thread."""
 
     as_json: bool
+    _one: threading.Lock = field(factory=threading.Lock, eq=False, repr=False)
 
     def tell(self, event: str, text: str, /, **facts: Any) -> None:
-        print(json.dumps({"event": event, **facts}) if self.as_json else text, flush=True)
+        line = json.dumps({"event": event, **facts}) if self.as_json else text
+        with self._one:  # Lines of two threads would run into each other.
+            print(line, flush=True)
 
     def log(self, entry: Mapping[str, Any]) -> None:
         flag = f"[{entry['mark']}]" if entry["mark"] else entry["level"]
