@@ -34,7 +34,12 @@ class LinkedFolders:
 
     def look(self) -> None:
         """Restart modules whose files changed since the last call."""
-        for short in self.directory.shorts():
+        shorts = self.directory.shorts()
+        for gone in self._latest.keys() - set(shorts):
+            # Installed again, it must not be restarted for a change that its start has seen.
+            self._seen.pop(gone, None)
+            self._latest.pop(gone, None)
+        for short in shorts:
             self._failures.attempt(f"Watching the linked folder of {short}", self._compare, short)
 
     def _compare(self, short: str) -> None:
