@@ -93,11 +93,8 @@ class Storm:
 
         self.hub.wait_for(over, "the jobs to end")
 
-    def during_a_job(self, what: str, victim: str) -> None:
-        """Kill the hub or the worker at a random moment of a backup (which prunes) or of a verification."""
-        verified = [one["name"] for one in self.listed() if one["verifiedAt"] is not None]
-        self.run(what, {"name": verified[0]} if what == "verify" else None)
-        time.sleep(self.random.uniform(0.0, 1.6 if what == "run" else 0.8))
+    def strike(self, victim: str) -> list[int]:
+        """Kill the hub or the workers, and wait until what follows is over. Returns the workers there were."""
         workers = workers_of(self.hub)
         if victim == "hub":
             self.hub.kill()
@@ -108,6 +105,14 @@ class Storm:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         self.settle()
+        return workers
+
+    def during_a_job(self, what: str, victim: str) -> None:
+        """Kill the hub or the worker at a random moment of a backup (which prunes) or of a verification."""
+        verified = [one["name"] for one in self.listed() if one["verifiedAt"] is not None]
+        self.run(what, {"name": verified[0]} if what == "verify" else None)
+        time.sleep(self.random.uniform(0.0, 1.6 if what == "run" else 0.8))
+        workers = self.strike(victim)
         if victim == "hub" or workers:
             self.kills[f"{victim} in {what}"] += 1
         self.check()
@@ -259,16 +264,7 @@ class Storm:
         name = next(one["name"] for one in self.listed() if one["verifiedAt"] is not None)
         self.run("verify", {"name": name, "whole": True})
         time.sleep(self.random.uniform(0.0, 0.8))
-        workers = workers_of(self.hub)
-        if victim == "hub":
-            self.hub.kill()
-            self._all_gone(workers)
-            self.hub.start()
-        else:
-            for pid in workers:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-        self.settle()
+        workers = self.strike(victim)
         self.hub.wait_for(lambda: not os.listdir(self.hub.home / "tmp"), "the scratch space to be empty")
         self.kills[f"{victim} in practice"] += victim == "hub" or bool(workers)
         self.check()
