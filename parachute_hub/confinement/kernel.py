@@ -14,6 +14,7 @@ import stat
 import struct
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +33,10 @@ _SET_MODE_FILTER = 1
 _PR_SET_NO_NEW_PRIVS, _PR_CAPBSET_DROP = 38, 24
 # The one root capability that a child keeps, since its files may belong to another user.
 _DAC_OVERRIDE, _CAPABILITIES = 1, 64
+
+
+# It takes microseconds; one that is later costs the module a restart when it ends.
+_THREAD_SECONDS = 1.0
 
 
 class NotConfined(Exception):
@@ -106,11 +111,12 @@ class Confiner:
     forbidden: tuple[Path, ...]
     calls: Calls = field(factory=Calls)
 
-    def start(self, rules: Rules, spawn: Callable[[], int]) -> int:
+    def start(self, rules: Rules, spawn: Callable[[], int], release: Callable[[], object] | None = None) -> int:
         """Call `spawn` in a confined thread. It starts a process and returns its id, or 0 if it already ended.
 
-        The thread lives until the process ends, because PR_SET_PDEATHSIG applies to the parent thread (prctl(2)).
-        Raises NotConfined, and whatever `spawn` raises.
+        PR_SET_PDEATHSIG applies to the parent thread (prctl(2)). So the thread lives until the process ends. With
+        `release` it ends at once, the kernel makes the main thread the parent, and the process sets PR_SET_PDEATHSIG
+        only after `release`. Raises NotConfined, and whatever `spawn` raises.
         """
         if not self.kernel.confines:
             raise NotConfined("this machine cannot separate programs")
@@ -125,11 +131,13 @@ class Confiner:
         except OSError as error:
             raise NotConfined(f"the kernel refused the rules: {error.strerror}") from None
         try:
-            pid = _Starter(lambda: self._confine(ruleset, rules), spawn).run()
+            pid = _Starter(lambda: self._confine(ruleset, rules), spawn, stays=release is None).run()
         finally:
             os.close(ruleset)
         if pid:
             _limit(pid, rules)
+        if release is not None:
+            release()
         return pid
 
     def _ruleset(self, rules: Rules) -> int:
@@ -192,9 +200,10 @@ class Confiner:
 
 
 class _Starter:
-    """A thread that confines itself, starts one process, and waits for its end."""
+    """A thread that confines itself and starts one process. It waits for the end of that process if it `stays`."""
 
-    def __init__(self, confine: Callable[[], None], spawn: Callable[[], int]) -> None:
+    def __init__(self, confine: Callable[[], None], spawn: Callable[[], int], *, stays: bool) -> None:
+        self._stays = stays
         self._confine = confine
         self._spawn = spawn
         self._started = threading.Event()
@@ -206,6 +215,8 @@ class _Starter:
         thread = threading.Thread(target=self._work, name="confined", daemon=True)
         thread.start()
         self._started.wait()
+        if not self._stays:
+            _await_end(thread)
         if self._problem is not None:
             raise self._problem
         return self._pid
@@ -223,10 +234,18 @@ class _Starter:
             except BaseException as error:
                 self._problem = error
         self._started.set()
-        if self._pid:
+        if self._pid and self._stays:
             # The reactor reaps the process.
             with suppress(OSError):
                 os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
+
+
+def _await_end(thread: threading.Thread) -> None:
+    """Wait until the kernel has given the thread's children to the main thread: `join` returns a little earlier."""
+    thread.join()
+    task, by = f"/proc/self/task/{thread.native_id}", time.monotonic() + _THREAD_SECONDS
+    while os.path.exists(task) and time.monotonic() < by:
+        time.sleep(0.0001)
 
 
 def _tasks() -> int:

@@ -62,8 +62,11 @@ class Rules:
 class Confines(Protocol):
     """Starts confined processes; implemented by `kernel.Confiner`."""
 
-    def start(self, rules: Rules, spawn: Callable[[], int]) -> int:
-        """Call `spawn` so that the process it starts is confined. Raises NotConfined."""
+    def start(self, rules: Rules, spawn: Callable[[], int], release: Callable[[], object] | None = None) -> int:
+        """Call `spawn` so that the process it starts is confined. Raises NotConfined.
+
+        With `release` the process waits for that call, and becomes a child of the hub's main thread before it.
+        """
 
 
 def handled_files(abi: int) -> int:

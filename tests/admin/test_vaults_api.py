@@ -185,7 +185,7 @@ class Recorder:
     refusal: NotConfined | None = None
     started: list[tuple[Rules, int]] = field(factory=list)
 
-    def start(self, rules: Rules, spawn: Callable[[], int]) -> int:
+    def start(self, rules: Rules, spawn: Callable[[], int], release: Callable[[], object] | None = None) -> int:
         if self.refusal is not None:
             raise self.refusal
         self.started.append((rules, spawn()))

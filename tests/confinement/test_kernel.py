@@ -1,8 +1,10 @@
 """Confinement of real processes by the real kernel."""
 
 import os
+import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 from attrs import evolve
@@ -175,6 +177,31 @@ class ConfinerTests(SynchronousTestCase):
         thread.join(10)
         self.assertFalse(thread.is_alive())
         self.assertEqual(os.waitpid(pid, 0)[0], pid)
+
+    def test_a_released_process_belongs_to_the_main_thread(self) -> None:
+        """Its thread ends before `release`, so that a program which takes the place of this one keeps the process."""
+        gate, key = os.pipe()
+
+        def spawn() -> int:
+            script = "read -r _ || exit 1; exec setpriv --pdeathsig KILL -- sleep 60"
+            stdin = [(os.POSIX_SPAWN_DUP2, gate, 0)]
+            return os.posix_spawn("/bin/sh", ["sh", "-c", script], {"PATH": os.defpath}, file_actions=stdin)
+
+        threads: list[str] = []
+
+        def release() -> None:
+            threads.extend(each.name for each in threading.enumerate())
+            os.write(key, b"\n")
+
+        pid = self.rig.confiner.start(self.rig.rules, spawn, release)
+        os.close(gate)
+        os.close(key)
+        self.assertNotIn("confined", threads)
+        while Path(f"/proc/{pid}/comm").read_text() != "sleep\n":
+            self.assertEqual(os.waitpid(pid, os.WNOHANG), (0, 0))
+            time.sleep(0.01)
+        os.kill(pid, signal.SIGTERM)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), -signal.SIGTERM)
 
     def test_rules_that_open_the_home_start_nothing(self) -> None:
         link = self.rig.home.parent / "link"

@@ -4,6 +4,7 @@ import fcntl
 import os
 import signal
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol, TypeAlias
 
@@ -18,7 +19,7 @@ from parachute_hub.confinement.rules import Confines, Rules
 from parachute_hub.supervise.limits import Timing
 from parachute_hub.supervise.output.output import Output
 
-_STDOUT = 1
+_STDIN, _STDOUT = 0, 1
 # A flooding child is not blocked, which would stall bun's event loop, and its output is not kept: docs/decisions/050.
 _DROP_PERIOD = 0.01
 _DROP_BITES = 4
@@ -72,12 +73,15 @@ class Exit:
         return f"It exited with exit code {self.code}. {said}"
 
 
-Start: TypeAlias = Callable[[Callable[[], int]], int]
+Start: TypeAlias = Callable[[Callable[[], int], Callable[[], object]], int]
+"""Starts a process by the first function, which then waits for the second."""
 
 
-def plainly(spawn: Callable[[], int]) -> int:
+def plainly(spawn: Callable[[], int], release: Callable[[], object]) -> int:
     """Start unconfined."""
-    return spawn()
+    pid = spawn()
+    release()
+    return pid
 
 
 def way(rules: Rules | None, confiner: Confines | None) -> Start:
@@ -127,12 +131,21 @@ class Child(ProcessProtocol):
 
     def spawn(self, reactor: Spawner, argv: tuple[str, ...], env: Mapping[str, str], start: Start = plainly) -> None:
         """Start the process by way of `start`. Raises OSError if the system is out of processes or descriptors."""
+        gate, key = os.pipe()
 
         def spawned() -> int:
-            reactor.spawnProcess(self, argv[0], argv, env=env, childFDs={_STDOUT: "r"})
+            reactor.spawnProcess(self, argv[0], argv, env=env, childFDs={_STDIN: gate, _STDOUT: "r"})
             return self.pid
 
-        start(spawned)
+        def release() -> None:
+            with suppress(BrokenPipeError):
+                os.write(key, b"\n")
+
+        try:
+            start(spawned, release)
+        finally:
+            os.close(gate)
+            os.close(key)
 
     def connectionMade(self) -> None:
         """Twisted callback: the process is running."""

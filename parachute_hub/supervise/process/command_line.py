@@ -13,8 +13,12 @@ from parachute_hub.supervise.process.process_tags import VARIABLE, ProcessTag
 
 # Raise the OOM score, which is inherited, so that the kernel kills a module rather than the hub. A confined child
 # cannot; `confinement.kernel` does it from outside. All output goes into one pipe, so that lines keep their order.
+# It begins with a line on stdin, which comes once its parent is the hub's main thread: that is whose end kills it.
 # Redirecting stdin instead of closing it keeps descriptor 0 from being reused for the first file that the module opens.
-_SHELL = 'umask 077; echo 500 2>/dev/null >/proc/self/oom_score_adj; cd "$0" && exec "$@" </dev/null 2>&1'
+_SHELL = (
+    "read -r _ || exit 1; umask 077; echo 500 2>/dev/null >/proc/self/oom_score_adj; "
+    'cd "$0" && exec "$@" </dev/null 2>&1'
+)
 _SESSION = "import os, sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])"
 # Magic numbers of executables: ELF, scripts, and four Mach-O variants.
 _PROGRAM = (b"\x7fELF", b"#!", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf")

@@ -17,7 +17,7 @@ class Recorder:
 
     rules: list[Rules] = field(factory=list)
 
-    def start(self, rules: Rules, spawn: Callable[[], int]) -> int:
+    def start(self, rules: Rules, spawn: Callable[[], int], release: Callable[[], object] | None = None) -> int:
         self.rules.append(rules)
         return spawn()
 
