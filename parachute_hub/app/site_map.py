@@ -256,6 +256,7 @@ def configuration_of(core: ProcessContext, engine: ModuleRuntime, oauth: OAuth) 
         http=partial(_client, core),
         tokens=ModuleTokens(oauth.issuer),
         reach=engine.sleeper.reach,
+        listens=engine.supervisor.owned_port,
     )
 
 

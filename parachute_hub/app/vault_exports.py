@@ -14,6 +14,8 @@ from parachute_hub.store.rows import User
 from parachute_hub.store.writer import Write
 
 LIFETIME = 600.0
+# A download keeps the vault awake for so many seconds.
+_LONGEST = 900.0
 
 
 @frozen
@@ -23,7 +25,7 @@ class VaultExports:
     agent: Agent
     issuer: Issuer
     write: Write
-    reach: Callable[[str], Awaitable[int | None]]
+    reach: Callable[[str, float], Awaitable[int | None]]
 
     async def begin(self, user: User, vault: str) -> IResponse:
         """The answer of `GET /vault/<name>/api/export`."""
@@ -42,7 +44,7 @@ class VaultExports:
 
     async def _asked(self, method: bytes, user: User, vault: str, path: str, verb: str) -> IResponse:
         """The answer to a request with a token that opens this vault for ten minutes. Raises Refused."""
-        port = await self.reach("vault")
+        port = await self.reach("vault", _LONGEST)
         if port is None:
             raise Refused(503, "not_running", "The vault is not running right now. Try again in a minute.")
         minted = await self.write(

@@ -23,8 +23,6 @@ _UNKNOWN = 64 << 20
 _FULL = 0.9
 # In seconds: a module that was used just now does not make room for others, which wait for that.
 _JUST_USED = 0.3
-# How long the hub's own use, such as a download of notes, keeps a module awake at least, in seconds.
-_OWN_USE = 900.0
 _ROOM_POLL = 0.1
 _ROOM_SECONDS = 10.0
 _RUNNING = (ModuleState.READY, ModuleState.DEGRADED)
@@ -148,15 +146,16 @@ class Sleeper:
             Deferred.fromCoroutine(self._wake(short)).addBoth(self._woken, short)
         await waiter
 
-    async def reach(self, short: str) -> int | None:
-        """The port of the module's own processes, woken if it sleeps; None if it does not run. For the hub's own
-        requests, which it does not count.
+    async def reach(self, short: str, seconds: float) -> int | None:
+        """The port of the module's own processes, woken if it sleeps; None if it does not run.
+
+        For the hub's own requests, which are not counted: the module is in use for that many seconds.
         """
         status = self.modules.status(short)
         if status is not None and status.wakes:
             with suppress(NoRoom):
                 await self.wake(short)
-        self._seen[short] = _Seen(self.requests(short), self.clock.seconds() + _OWN_USE)
+        self._seen[short] = _Seen(self.requests(short), self.clock.seconds() + seconds)
         return self.modules.owned_port(short)
 
     def _woken(self, result: Any, short: str) -> None:

@@ -121,7 +121,8 @@ class ApiCase(SynchronousTestCase):
     def files_writer(self) -> FileWriter:
         return FileWriter()
 
-    async def reach(self, short: str) -> int | None:
+    async def reach(self, short: str, seconds: float) -> int | None:
+        self.used.append(short)
         return self.listening.get(short)
 
     def setUp(self) -> None:
@@ -156,6 +157,7 @@ class ApiCase(SynchronousTestCase):
         self.supervisor = FakeSupervisor(want=self.files.directory.records.want)
         self.free_memory: int | None = None
         self.listening = {"toy": 2711}
+        self.used: list[str] = []
         self.modules = assembly.assemble(self.files, self.supervisor, free_memory=lambda: self.free_memory)
         self.links: dict[str, Links] = {}
         self.proofs, self.heard = Proofs(), HeardActs()
@@ -171,19 +173,21 @@ class ApiCase(SynchronousTestCase):
             isolation=self.files.fence.machine,
         )
         http: Any = StubTreq(self.server)
+        self.configuration = Configuration(
+            home=self.home,
+            directory=self.files.directory,
+            http=lambda: http,
+            tokens=Tokens(),
+            reach=self.reach,
+            listens=self.listening.get,
+        )
         area = ModulesArea(
             who=Authenticator([CALLERS]),
             step_up=self.proofs,
             modules=self.modules,
             supervisor=self.supervisor,
             view=view,
-            configuration=Configuration(
-                home=self.home,
-                directory=self.files.directory,
-                http=lambda: http,
-                tokens=Tokens(),
-                reach=self.reach,
-            ),
+            configuration=self.configuration,
             logs=Logs(
                 read=partial(read_log, self.home / "hub" / "logs"), in_thread=at_once, streams=Streams(self.clock)
             ),
@@ -567,6 +571,14 @@ class Ports(ApiCase):
         del self.listening["toy"]
         self.assertEqual(self.refusal("GET", "/toy/config"), (409, "not_running"))
         self.assertEqual(self.server.asked, [])
+
+    def test_only_a_person_who_asks_keeps_the_module_awake(self) -> None:
+        """The hub's own look for missing settings, every five minutes, does not."""
+        self.install()
+        missing = self.successResultOf(Deferred.fromCoroutine(self.configuration.missing("toy")))
+        self.assertEqual((missing, len(self.server.asked), self.used), ([], 2, []))
+        self.call("GET", "/toy/config")
+        self.assertEqual(set(self.used), {"toy"})
 
 
 class Leaving(ApiCase):

@@ -211,16 +211,31 @@ class SleeperTests(SynchronousTestCase):
         self.pass_time(PERIOD)
         self.assertEqual(self.sleeper.refused, set(), "a person started it")
 
+    def reached(self, short: str, seconds: float) -> int | None:
+        return self.successResultOf(Deferred.fromCoroutine(self.sleeper.reach(short, seconds)))
+
     def test_the_use_of_the_hub_itself_counts(self) -> None:
         """Such as a download of notes, which it asks the module for."""
-        self.successResultOf(Deferred.fromCoroutine(self.sleeper.reach("vault")))
+        self.reached("vault", 900.0)
         self.pass_time(300)
         self.assertEqual(self.asleep(), ["notes"])
         self.pass_time(700)
         self.assertEqual(self.asleep(), ["vault", "notes"])
 
+    def test_a_short_use_of_the_hub_makes_room_afterwards(self) -> None:
+        """Such as reading the settings of each module."""
+        self.modules.limit = 200 * MB
+        self.modules.put("more", ModuleState.ASLEEP)
+        for short in ("vault", "notes"):
+            self.reached(short, 5.0)
+        woken = self.woken("more")
+        self.clock.pump([0.1] * 40)
+        self.assertNoResult(woken)
+        self.clock.pump([0.1] * 20)
+        self.successResultOf(woken)
+
     def test_the_hub_itself_wakes_what_it_needs(self) -> None:
         self.modules.put("vault", ModuleState.ASLEEP)
-        self.assertEqual(self.successResultOf(Deferred.fromCoroutine(self.sleeper.reach("vault"))), 2000)
+        self.assertEqual(self.reached("vault", 5.0), 2000)
         self.modules.put("vault", ModuleState.STOPPED)
-        self.assertIsNone(self.successResultOf(Deferred.fromCoroutine(self.sleeper.reach("vault"))))
+        self.assertIsNone(self.reached("vault", 5.0))

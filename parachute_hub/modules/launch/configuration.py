@@ -49,7 +49,8 @@ class MintsTokens(Protocol):
 class Configuration:
     """Reads and changes module configuration. `http` makes what reaches modules on loopback.
 
-    `reach` returns the port of the module's own process, which it wakes if it sleeps; tokens are only sent there.
+    `reach` returns the port of the module's own process, which it wakes if it sleeps and keeps awake for some seconds;
+    `listens` returns it without either. Tokens are only sent there.
     """
 
     home: Path
@@ -57,7 +58,8 @@ class Configuration:
     files: FileWriter = Factory(FileWriter)
     http: Callable[[], "HTTPClient"]
     tokens: MintsTokens
-    reach: Callable[[str], Awaitable[int | None]]
+    reach: Callable[[str, float], Awaitable[int | None]]
+    listens: Callable[[str], int | None]
 
     async def read(self, short: str) -> dict[str, Any]:
         """`{"schema", "values", "writable"}`. Raises Refused."""
@@ -111,17 +113,19 @@ class Configuration:
         return {"ok": ok, "message": words or ("It works." if ok else "It does not work.")}
 
     async def missing(self, short: str) -> list[str]:
-        """Titles of the settings without which it cannot do its work. Raises Refused."""
+        """Titles of the settings without which it cannot do its work; asking is no use of the module. Raises Refused."""
         row, manifest = self._module(short)
         if manifest is not None and manifest.config_schema is not None:
             given = {**parse_dotenv(self._dotenv(short)), **(self.directory.records.get(short).env or {})}
             return unmet(manifest.config_schema, {**_typed(given, manifest.config_schema), **given})
-        return unmet(*await self._present(row, manifest))
+        return unmet(*await self._present(row, manifest, used=False))
 
-    async def _present(self, row: ServiceRow, manifest: Manifest | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    async def _present(
+        self, row: ServiceRow, manifest: Manifest | None, *, used: bool = True
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """The module's schema and values, from its own endpoint."""
-        schema = await self._ask("GET", row, manifest, "/.parachute/config/schema")
-        return schema, await self._ask("GET", row, manifest, "/.parachute/config")
+        schema = await self._ask("GET", row, manifest, "/.parachute/config/schema", used=used)
+        return schema, await self._ask("GET", row, manifest, "/.parachute/config", used=used)
 
     def _module(self, short: str) -> tuple[ServiceRow, Manifest | None]:
         row, folder = self.directory.row(short), self.directory.folder(short)
@@ -157,9 +161,10 @@ class Configuration:
         body: Mapping[str, Any] | None = None,
         *,
         seconds: float = SECONDS,
+        used: bool = True,
     ) -> dict[str, Any]:
         short = self.directory.short_of(row.name)
-        port = await self.reach(short)
+        port = await self.reach(short, seconds) if used else self.listens(short)
         if port is None:
             raise Refused(409, "not_running", f"{short} serves its own settings and is not running. Start it first.")
         # The path becomes part of a URL and of a token's scope, so it must be one that may be served.
