@@ -113,7 +113,7 @@ class Configuration:
         return {"ok": ok, "message": words or ("It works." if ok else "It does not work.")}
 
     async def missing(self, short: str) -> list[str]:
-        """Titles of the settings without which it cannot do its work; asking is no use of the module. Raises Refused."""
+        """Titles of the settings without which it cannot do its work. Asking keeps no module awake. Raises Refused."""
         row, manifest = self._module(short)
         if manifest is not None and manifest.config_schema is not None:
             given = {**parse_dotenv(self._dotenv(short)), **(self.directory.records.get(short).env or {})}
