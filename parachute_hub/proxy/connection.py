@@ -14,6 +14,7 @@ from parachute_hub.proxy import transport as sockets
 from parachute_hub.proxy.chunked import RequestBody
 from parachute_hub.proxy.dispatcher import Dispatcher
 from parachute_hub.proxy.head import HEAD_END, LINE_END, BadMessage, RequestHead, refuse_begun
+from parachute_hub.proxy.holding import Held
 from parachute_hub.proxy.interfaces import Handler, ReadState, TunnelEnd
 from parachute_hub.proxy.plan import Plan
 from parachute_hub.proxy.routes import ErrorResponse
@@ -25,13 +26,11 @@ _FAULT = ErrorResponse(500, "internal_error", "Something went wrong in the hub. 
 _LONG_HEAD = 4 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NO_BODY = RequestBody(0)
-
-
 _HEAD, _BODY, _RESPONSE, _TUNNEL, _LINGER, _DEAD = ReadState
 
 
 @implementer(IPushProducer, IHalfCloseableProtocol)
-class Connection(BaseProtocol):
+class Connection(Held, BaseProtocol):
     """The server side of a client connection. It is the producer of the request body for the module's transport."""
 
     transport: Socket  # type: ignore[assignment]
@@ -120,6 +119,9 @@ class Connection(BaseProtocol):
         if self.held_back and sockets.unsent(self.transport) <= sockets.UNSENT:
             self._moves()
         self.deadline = dispatcher.now + dispatcher.limits.idle_seconds
+        if dispatcher.holding:
+            self.hold()
+            return
         if self._paused:
             self.resumeProducing()
         if self._buffer and not self._advancing:
@@ -264,7 +266,7 @@ class Connection(BaseProtocol):
     def _advance(self) -> None:
         """Consume buffered requests until one has to wait. A loop, because pipelined requests must not recurse."""
         self._advancing = True
-        while self.state is _HEAD and self._buffer and self._take_head():
+        while self.state is _HEAD and self._buffer and not self._dispatcher.holding and self._take_head():
             pass
         self._advancing = False
 

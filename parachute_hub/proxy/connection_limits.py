@@ -48,6 +48,7 @@ class ConnectionLimiter:
         self._by_address: Counter[str] = Counter()
         self._port: Port | None = None
         self._paused = False
+        self._held = False
 
     def __len__(self) -> int:
         return len(self._members)
@@ -108,6 +109,15 @@ class ConnectionLimiter:
         """Resume accepting if below the limit."""
         if self._paused and self._port is not None and not self._full():
             self._paused = False
+            if not self._held:
+                self._port.resumeProducing()
+
+    def hold(self, held: bool) -> None:
+        """Leave new clients in the kernel's queue, or accept them again."""
+        self._held = held
+        if self._port is not None and held:
+            self._port.pauseProducing()
+        elif self._port is not None and not self._paused:
             self._port.resumeProducing()
 
     def _full(self, slack: int = 0) -> bool:

@@ -16,6 +16,7 @@ class Dispatcher(Protocol[C]):
     limits: Limits
     now: float
     draining: bool
+    holding: bool
 
     def plan(self, peer: str, raw: bytes) -> Plan:
         """The routing decision for a request head. Raises BadMessage."""

@@ -14,7 +14,7 @@ from parachute_hub.proxy.access_record import CLIENT_GONE, Recorder, RequestReco
 from parachute_hub.proxy.chunked import LAST_CHUNK, chunk
 from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.head import ResponseHead
-from parachute_hub.proxy.headers import response_lines
+from parachute_hub.proxy.headers import is_event_stream, response_lines
 from parachute_hub.proxy.interfaces import BodyKind
 from parachute_hub.proxy.module_cookies import CookieLedger
 from parachute_hub.proxy.plan import ModuleRequest
@@ -52,6 +52,7 @@ class Exchange:
     _producing = False
     _produced_for = False
     _over = False
+    _endless = False
     _trusted = False
 
     def __init__(
@@ -125,6 +126,9 @@ class Exchange:
     def begun(self) -> bool:
         return self._head_sent
 
+    def endless(self) -> bool:
+        return self._endless
+
     def held(self, *, exactly: bool) -> int:
         upstream = self._upstream
         return self._queued + (upstream.held(exactly=exactly) if upstream is not None else REQUEST_HOLDS)
@@ -197,6 +201,7 @@ class Exchange:
         if not last and self._upstream is not None:
             connection.transport.registerProducer(self, True)
             self._producing = True
+            self._endless = self._request.method == b"GET" and is_event_stream(head.fields)
         connection.put(b"\r\n".join(lines))
 
     def got_body(self, data: bytes) -> None:

@@ -20,6 +20,7 @@ from parachute_hub.proxy.audience import NoVisitors, Visitors
 from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.connection_limits import ConnectionLimiter, Port
 from parachute_hub.proxy.exchange import Exchange, Wait
+from parachute_hub.proxy.holding import KeptClient
 from parachute_hub.proxy.interfaces import Handler
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.metrics import Metrics
@@ -90,6 +91,7 @@ class Front(Factory):
         self.metrics = metrics or Metrics()
         self.now = clock.seconds()
         self.draining = False
+        self.holding = False
         self.backend = backend
         self._planner = Planner(hops=hops, target_bytes=self.limits.target_bytes)
         self._site = site
@@ -291,6 +293,32 @@ class Front(Factory):
         pool.expire(self.now, self.limits.reuse_seconds)
         if not pool.open and not pool.shares.taken:
             del self._pools[port]
+
+    # A newer hub takes over.
+
+    def hold(self, held: bool) -> None:
+        """Leave new clients and further requests in the kernel, or take them again."""
+        self.holding = held
+        self._limiter.hold(held)
+        for connection in self._limiter:
+            if held:
+                connection.hold()
+            else:
+                connection.go_on()
+
+    @property
+    def busy(self) -> int:
+        """Number of clients whose request is under way and will end by itself."""
+        return sum(connection.busy() for connection in self._limiter)
+
+    def end_streams(self) -> None:
+        """End WebSockets and event streams."""
+        for connection in self._limiter:
+            connection.end_stream()
+
+    def kept(self) -> list[KeptClient]:
+        """The held clients, for the newer hub. All others lose their connection."""
+        return [kept for connection in self._limiter if (kept := connection.kept()) is not None]
 
     def drain(self, timeout: float) -> Deferred[None]:
         """Finish requests in progress, then close. After `timeout` seconds the rest is aborted.

@@ -128,6 +128,11 @@ class ResponseRules(NamedTuple):
     strip: bool = False
 
 
+def is_event_stream(fields: Iterable[Field]) -> bool:
+    """Whether a response of server-sent events (HTML standard, section 9.2) has these headers."""
+    return any(name == b"content-type" and value.strip().startswith(b"text/event-stream") for name, value, _ in fields)
+
+
 def response_lines(
     fields: Iterable[Field],
     named: Set[bytes],

@@ -39,6 +39,9 @@ class Handler(Protocol):
     def begun(self) -> bool:
         """Whether anything of the response was sent."""
 
+    def endless(self) -> bool:
+        """Whether the response ends only when somebody leaves, as an event stream does."""
+
     def client_lost(self) -> None:
         """The connection is gone; no response is possible."""
 
@@ -57,3 +60,6 @@ class TunnelEnd(Protocol):
 
     def hub_closes(self) -> None:
         """The hub is shutting down."""
+
+    def hub_restarts(self) -> None:
+        """A newer hub takes over."""

@@ -78,6 +78,7 @@ class SiteChannel:
     _status = 0
     _sent = 0
     _received = 0
+    _endless = False
 
     def __init__(
         self,
@@ -141,6 +142,9 @@ class SiteChannel:
     def begun(self) -> bool:
         return bool(self._status)
 
+    def endless(self) -> bool:
+        return self._endless
+
     def held(self, *, exactly: bool) -> int:
         return self._body.tell()
 
@@ -181,6 +185,8 @@ class SiteChannel:
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
         """The response head. Delayed until the first body bytes if their length is known."""
         self._status = int(code)
+        # What `admin.stream_api.unbuffered` sets.
+        self._endless = headers.hasHeader(b"x-accel-buffering")
         framed = headers.hasHeader(b"content-length") or headers.hasHeader(b"transfer-encoding")
         if not self._request.minor and not framed:
             self._connection.close = True

@@ -144,11 +144,22 @@ def _info(transport: Socket) -> bytes:
     return b""
 
 
+def socket_of(transport: Socket) -> socket.socket | None:
+    """The socket of a plain TCP transport; None for any other."""
+    return transport.socket if hasattr(transport, "socket") else None
+
+
+def queued(transport: Socket) -> int:
+    """Bytes that wait in the transport's buffer until the kernel takes them."""
+    if hasattr(transport, "_tempDataLen"):
+        size: int = len(transport.dataBuffer) - transport.offset + transport._tempDataLen  # type: ignore[attr-defined]
+        return size
+    return 0
+
+
 def unsent(transport: Socket) -> int:
     """Bytes that wait for the client: in the transport's buffer, and in the kernel's until the client has them."""
-    waiting = 0
-    if hasattr(transport, "_tempDataLen"):
-        waiting = len(transport.dataBuffer) - transport.offset + transport._tempDataLen  # type: ignore[attr-defined]
+    waiting = queued(transport)
     if hasattr(transport, "socket"):
         with contextlib.suppress(OSError, ValueError):
             count = array.array("i", [0])

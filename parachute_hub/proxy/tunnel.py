@@ -112,6 +112,10 @@ class Tunnel:
         """The hub is shutting down."""
         self.end(GOING_AWAY)
 
+    def hub_restarts(self) -> None:
+        """A newer hub takes over: the client may connect again at once."""
+        self.end(SERVICE_RESTART)
+
     def _release(self) -> None:
         self._open = False
         self._share.release()

@@ -41,6 +41,9 @@ class VettedExchange:
     def begun(self) -> bool:
         return self._exchange.begun()
 
+    def endless(self) -> bool:
+        return self._exchange.endless()
+
     def client_lost(self) -> None:
         """The client is gone."""
         self._over = True

@@ -1,0 +1,87 @@
+"""A client connection while a newer hub is about to take over: held between two requests, then handed over."""
+
+from typing import Any
+
+from attrs import frozen
+
+from parachute_hub.proxy import transport as sockets
+from parachute_hub.proxy.dispatcher import Dispatcher
+from parachute_hub.proxy.interfaces import Handler, ReadState, TunnelEnd
+from parachute_hub.proxy.transport import Socket
+
+
+@frozen
+class KeptClient:
+    """A client between two requests: its descriptor, the address family of its socket, and what it sent so far of the
+    next request.
+    """
+
+    descriptor: int
+    family: int
+    sent: bytes
+
+
+class Held:
+    """The part of a Connection that holds it and lets it go on."""
+
+    state: ReadState
+    transport: Socket
+    deadline: float | None
+    _dispatcher: Dispatcher[Any]
+    _handler: Handler | None
+    _tunnel: TunnelEnd | None
+    _buffer: bytes | bytearray
+    _paused: bool
+    _read_all: bool
+    _served: bool
+
+    def hold(self) -> None:
+        """Read nothing more once this request is answered; what the client sends waits in the kernel."""
+        if self.state is ReadState.HEAD:
+            self.transport.pauseProducing()
+
+    def go_on(self) -> None:
+        """Read again, and take the request that has arrived."""
+        if self.state is not ReadState.HEAD:
+            return
+        self._paused = False
+        if not self._read_all:
+            self.transport.resumeProducing()
+        self._advance()
+
+    def busy(self) -> bool:
+        """Whether a request is under way that will end by itself."""
+        if self.state is ReadState.HEAD:
+            return sockets.queued(self.transport) > 0
+        if self.state in (ReadState.BODY, ReadState.RESPONSE):
+            return self._handler is None or not self._handler.endless()
+        return self.state is ReadState.LINGER
+
+    def end_stream(self) -> None:
+        """End a WebSocket or an event stream: its client connects again."""
+        if self._tunnel is not None:
+            self._tunnel.hub_restarts()
+        elif self._handler is not None and self._handler.endless():
+            self.transport.abortConnection()
+
+    def kept(self) -> KeptClient | None:
+        """What a newer hub needs to go on with this client; None if the connection ends with this hub."""
+        if self.state is not ReadState.HEAD or self._read_all or self.busy():
+            return None
+        socket = sockets.socket_of(self.transport)
+        return None if socket is None else KeptClient(socket.fileno(), socket.family, bytes(self._buffer))
+
+    def taken_over(self, sent: bytes) -> None:
+        """Go on with a client that an older hub had; `sent` is what that one had read of the next request."""
+        self._served = True
+        self.deadline = self._dispatcher.now + self._dispatcher.limits.idle_seconds
+        if sent:
+            self.dataReceived(sent)
+
+    def dataReceived(self, data: bytes) -> None:
+        """The client sent something."""
+        raise NotImplementedError
+
+    def _advance(self) -> None:
+        """Take the requests that have arrived."""
+        raise NotImplementedError
