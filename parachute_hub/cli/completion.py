@@ -6,8 +6,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-from parachute_hub.cli.which_hub import home_of
+from parachute_hub.cli.client import CommandError
+from parachute_hub.cli.which_hub import client_of, home_of, remote_of
 from parachute_hub.system import strict_json
+from parachute_hub.system.log_lines import visible
 from parachute_hub.system.strict_json import BadJson
 
 SHELLS = ("bash", "zsh", "fish")
@@ -44,11 +46,18 @@ def complete(parser: ArgumentParser) -> None:
 
 
 def installed_modules(prefix: str, parsed_args: Namespace, **_: object) -> list[str]:
-    """Short names of the modules in services.json."""
+    """Short names of the modules in services.json, which needs no running hub; for a hub elsewhere, what it says."""
     from parachute_hub.modules.definition.catalog import Catalog
 
+    given = Namespace(**{name: vars(parsed_args).get(name) for name in ("home", "hub")})
+    try:
+        if remote_of(given) is not None:
+            listed = client_of(given, quick=True).call("GET", "/api/modules")["modules"]
+            return [visible(module["short"]) for module in listed if module["installed_version"]]
+    except CommandError:
+        return []
     catalog = Catalog()
-    return sorted({catalog.short_of(name) for name in _rows(home_of(Namespace(home=vars(parsed_args).get("home"))))})
+    return sorted({catalog.short_of(name) for name in _rows(home_of(given))})
 
 
 def offered_modules(prefix: str, parsed_args: Namespace, **_: object) -> list[str]:

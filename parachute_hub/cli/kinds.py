@@ -10,6 +10,7 @@ from parachute_hub.cli.client import CommandError, HubClient
 from parachute_hub.cli.tables import size, table
 from parachute_hub.cli.terminal import terminal
 from parachute_hub.cli.which_hub import client_of
+from parachute_hub.system.log_lines import visible
 
 Item = Mapping[str, Any]
 
@@ -61,7 +62,7 @@ class Kind:
         """For completion in a shell: the names. Without a hub, none."""
         given = Namespace(**{name: vars(parsed_args).get(name) for name in ("home", "hub")})
         try:
-            return self._offered(self.all(client_of(given, quick=True)))
+            return [visible(name) for name in self._offered(self.all(client_of(given, quick=True)))]
         except CommandError:
             return []
 

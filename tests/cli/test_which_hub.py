@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.cli import profiles as profiles_module
 from parachute_hub.cli.client import CommandError
+from parachute_hub.cli.completion import installed_modules
 from parachute_hub.cli.doctor import described
 from parachute_hub.cli.kinds import VAULTS
 from parachute_hub.cli.main import main
@@ -29,6 +30,7 @@ from parachute_hub.system.home import Home
 from tests.cli.test_remote import TOKENS, Memory, Scripted
 
 LOCKED: dict[str, Any] = {"people": [], "apps": [], "invitations": [], "tokens": []}
+MODULES = (("vault", "1.0.0"), ("scribe", None), ("\x1b[2J", "1.0.0"))
 ESCAPES = "\x1b]0;mine\x07\x1b[2J\x1b[31m"
 
 
@@ -171,6 +173,17 @@ class WhichHubTests(SynchronousTestCase):
             began = time.monotonic()
             self.assertEqual(VAULTS.offered("", given), [])
             self.assertTrue(least <= time.monotonic() - began < 5)
+
+    def test_the_names_of_modules_are_those_of_the_hub_elsewhere(self) -> None:
+        rows = {"services": [{"name": "parachute-notes"}]}
+        (self.folder / ".parachute").mkdir(exist_ok=True)
+        (self.folder / ".parachute" / "services.json").write_text(json.dumps(rows))
+        self.sign_in()
+        listed = {"modules": [{"short": short, "installed_version": version} for short, version in MODULES]}
+        self.script[:] = [(200, listed, {})]
+        self.assertEqual(installed_modules("", Namespace(home=None, hub="office")), ["vault", "\\x1b[2J"])
+        self.assertEqual(installed_modules("", Namespace(home=None, hub="local")), ["notes"])
+        self.assertEqual(installed_modules("", Namespace(home=None, hub="unknown")), [])
 
     def test_a_hub_does_not_steer_the_terminal(self) -> None:
         """With what it refuses, answers or lists."""
