@@ -8,7 +8,9 @@ name resolves to; a private address must have been declared as such.
 import base64
 import binascii
 import hmac
+import os
 import secrets
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -48,6 +50,32 @@ class Pass:
     lookups: DeferredSemaphore = field(factory=lambda: DeferredSemaphore(MOST_LOOKUPS))
 
 
+@frozen(kw_only=True)
+class TrustedHost:
+    """Reached even if its address is private."""
+
+    host: str
+    port: int
+
+
+@frozen(kw_only=True)
+class KeptPass:
+    """A module's key and what it opens, for the hub that takes the place of this one."""
+
+    short: str
+    key: str
+    hosts: tuple[str, ...]
+    trusted: tuple[TrustedHost, ...]
+
+
+@frozen(kw_only=True)
+class KeptGateway:
+    """The listening socket, and the passes of modules that run."""
+
+    descriptor: int
+    passes: tuple[KeptPass, ...]
+
+
 @define(kw_only=True)
 class Gateway:
     """Listens on a free loopback port, `port`, from the first pass on.
@@ -68,8 +96,7 @@ class Gateway:
     def port(self) -> int:
         """The TCP port; starts listening if necessary."""
         if self._listening is None:
-            factory = Factory.forProtocol(lambda: _Visit(self))
-            self._listening = cast(IListeningPort, self.reactor.listenTCP(0, factory, interface="127.0.0.1"))
+            self._listening = cast(IListeningPort, self.reactor.listenTCP(0, self._factory(), interface="127.0.0.1"))
         return int(cast(IPv4Address, self._listening.getHost()).port)
 
     def admit(self, short: str, hosts: tuple[str, ...], trusted: frozenset[tuple[str, int]] = frozenset()) -> str:
@@ -83,6 +110,32 @@ class Gateway:
             self._passes[key] = Pass(short, hosts, trusted)
         self._passes[key].hosts, self._passes[key].trusted = hosts, trusted
         return f"http://{short}:{key}@127.0.0.1:{self.port}"
+
+    def hand_over(self) -> KeptGateway | None:
+        """What running modules rely on; None if nothing listens. Tunnels end with this process."""
+        if self._listening is None:
+            return None
+        passes = tuple(
+            KeptPass(
+                short=found.short,
+                key=key,
+                hosts=found.hosts,
+                trusted=tuple(TrustedHost(host=host, port=port) for host, port in sorted(found.trusted)),
+            )
+            for key, found in self._passes.items()
+        )
+        return KeptGateway(descriptor=cast(Any, self._listening).fileno(), passes=passes)
+
+    def take_over(self, kept: KeptGateway) -> None:
+        """Go on with the port and the keys of an older hub."""
+        for one in kept.passes:
+            trusted = frozenset((each.host, each.port) for each in one.trusted)
+            self._passes[one.key] = Pass(one.short, one.hosts, trusted)
+        self._listening = self.reactor.adoptStreamPort(kept.descriptor, socket.AF_INET, self._factory())
+        os.close(kept.descriptor)
+
+    def _factory(self) -> Factory:
+        return Factory.forProtocol(lambda: _Visit(self))
 
     def stop(self) -> "Deferred[None] | None":
         """Stop listening."""

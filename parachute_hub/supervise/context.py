@@ -15,6 +15,9 @@ from parachute_hub.supervise.limits import LogLimits, MemoryLimits, Timing
 from parachute_hub.supervise.memory.cgroup import Cgroup
 from parachute_hub.supervise.model import Launch, Status
 from parachute_hub.supervise.output.log_files import LOG_BYTES
+from parachute_hub.supervise.output.output import Output
+from parachute_hub.supervise.process.adopted import adopt
+from parachute_hub.supervise.process.child import Adopt, Child, Exit
 from parachute_hub.supervise.process.command_line import Tools, find_tools
 from parachute_hub.supervise.process.process_tags import TagFilter, home_hash
 from parachute_hub.supervise.process.processes import Holder, Processes
@@ -124,8 +127,8 @@ class SupervisorContext:
     `log_line` each masked line of output (`short`, text). `log_folder` holds two files per module, written by
     `log_writer`, and `log_bytes` is what they may take. `random` returns 0..1. `now` is monotonic seconds, `wall` epoch
     seconds. `under_way` returns the number of unanswered requests to a port. `memory_limit` is the operator's limit for
-    the whole hub in bytes, or None. `confiner` starts launches that have rules. `sleeps` are modules that start with
-    the first request.
+    the whole hub in bytes, or None. `confiner` starts launches that have rules. `adopt` takes over processes of an
+    older hub. `sleeps` are modules that start with the first request.
     """
 
     reactor: Any
@@ -146,6 +149,7 @@ class SupervisorContext:
     counters: MemoryCounters = Factory(Cgroup.find)
     signal_group: Callable[[int, int], None] = os.killpg
     confiner: Confines | None = None
+    adopt: Adopt = adopt
     tools: Tools = Factory(find_tools)
     timing: Timing = Timing()
     limits: LogLimits = LogLimits()
@@ -155,3 +159,14 @@ class SupervisorContext:
     log_bytes: Callable[[], int] = field(default=lambda: LOG_BYTES)
     home_id: str = Factory(lambda self: home_hash(self.home), takes_self=True)
     life: str = Factory(lambda self: f"{os.getpid()}-{self.wall():.3f}", takes_self=True)
+
+    def child(self, output: Output, ended: Callable[[Exit], None]) -> Child:
+        """One that is not started yet."""
+        return Child(
+            clock=self.reactor,
+            timing=self.timing,
+            output=output,
+            signal_group=self.signal_group,
+            group_lives=self.system.group_lives,
+            ended=ended,
+        )

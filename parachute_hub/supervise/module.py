@@ -3,15 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from parachute_hub.confinement.kernel import NotConfined
 from parachute_hub.supervise.context import SupervisorContext
+from parachute_hub.supervise.inheriting import Inheriting
 from parachute_hub.supervise.lifecycle import Lifecycle, MachineContext, ProcessEnd, new_lifecycle
 from parachute_hub.supervise.model import (
     LASTING,
@@ -37,25 +36,26 @@ from parachute_hub.supervise.process.orphans import Leftovers
 from parachute_hub.supervise.process.process_tags import ProcessTag, TagFilter
 from parachute_hub.supervise.process.processes import Holder
 from parachute_hub.supervise.self_report import SelfReport
+from parachute_hub.supervise.status_board import StatusBoard
 
 _OFF = "It has not been started."
 _FINISH_POLL = 0.05
 _NOT_ISOLATED = {"error_type": NOT_ISOLATED}
 
 
-class Module:
+class Module(Inheriting):
     """Carries out the outputs of one Lifecycle state machine (`machine`).
 
     `status` is the current status; `ring` holds the latest output.
     """
 
-    _log = Logger()
-
     def __init__(self, short: str, context: SupervisorContext) -> None:
         self.short = short
         self._mark = ProcessTag(short, context.home_id, context.life)
         self._tag_filter = TagFilter(context.home_id, short)
-        self.status = Status(short=short, state=ModuleState.STOPPED, reason=_OFF, since=context.wall())
+        status = Status(short=short, state=ModuleState.STOPPED, reason=_OFF, since=context.wall())
+        self._board = StatusBoard(status, context.reactor, context.emit)
+        self._set, self._publish, self.settled = self._board.set, self._board.publish, self._board.settled
         self.ring = LogRing(context.limits.ring)
         self.launch: Launch | None = None
         self.owned_port: int | None = None
@@ -86,21 +86,18 @@ class Module:
         self._ready_at: float | None = None
         self._end_why = ""
         self._oom_kills = 0
-        self._late = False
         self._health = HealthPath("/")
         self._report = SelfReport()
-        self._waiters: list[Deferred[Status]] = []
+        self._inherited = None
         self._core = MachineContext(self, context.timing, context.random)
         self.machine: Lifecycle = new_lifecycle(self._core)
 
     # --- for the supervisor
 
-    async def settled(self) -> Status:
-        """Resolves with the status once it is neither starting nor stopping, or is late with its first answer."""
-        waiter: Deferred[Status] = Deferred()
-        self._waiters.append(waiter)
-        self._answer_waiters_soon()
-        return await waiter
+    @property
+    def status(self) -> Status:
+        """The current status."""
+        return self._board.status
 
     def kill(self) -> None:
         """SIGKILL its group now; the usual events follow."""
@@ -151,11 +148,14 @@ class Module:
     # --- for the state machine
 
     def spawn(self) -> None:
-        """Prepare and start a process."""
+        """Prepare and start a process, or go on with an inherited one."""
+        inherited, self._inherited = self._inherited, None
+        if inherited is not None and self._adopted(inherited):
+            return
         self._phase = "preparing"
         self._report.begin(self._context.now())
         self._set(reports=(), warnings=())
-        self._ready_at, self._end_why, self._late, self.owned_port = None, "", False, None
+        self._ready_at, self._end_why, self._board.late, self.owned_port = None, "", False, None
         self._preparing = Deferred.fromCoroutine(self._spawn())
         self._preparing.addErrback(self._not_prepared)
 
@@ -226,7 +226,7 @@ class Module:
 
     def late(self) -> None:
         """Stop making callers wait."""
-        self._late = True
+        self._board.late = True
 
     def sleeps(self) -> None:
         """Requests wake it."""
@@ -252,14 +252,7 @@ class Module:
         if stranger is not None:
             self._refuse_port(launch.port, stranger)
             return
-        child = Child(
-            clock=self._context.reactor,
-            timing=self._context.timing,
-            output=self.output,
-            signal_group=self._context.signal_group,
-            group_lives=self._context.system.group_lives,
-            ended=self._child_ended,
-        )
+        child = self._context.child(self.output, self._child_ended)
         self._oom_kills = self._context.counters.oom_kills()
         try:
             words, start = command(launch, self._context.tools), way(launch.rules, self._context.confiner)
@@ -279,14 +272,17 @@ class Module:
         await waiter
 
     def _started(self, child: Child) -> None:
-        self._child, self._phase = child, "running"
         self._log.info("{short} started, pid {pid}, port {port}", short=self.short, pid=child.pid, port=self.port)
         self.output.mark("start", f"Started, pid {child.pid}, port {self.port}.")
-        self._set(pid=child.pid, started_at=self._context.wall())
+        self._runs(child, self._context.wall())
+
+    def _runs(self, child: Child, since: float, *, answered: bool = False) -> None:
+        context = self._context
+        self._child, self._phase = child, "running"
+        self._set(pid=child.pid, started_at=since)
         self._publish()
-        self._watching = RunningCheck(
-            HealthCheck(self, self.machine, self._context.timing, self._context.reactor, self._context.now)
-        )
+        check = HealthCheck(self, self.machine, context.timing, context.reactor, context.now, answered)
+        self._watching = RunningCheck(check)
 
     def _refuse_port(self, port: int, stranger: str) -> None:
         self._phase = "none"
@@ -370,29 +366,3 @@ class Module:
     def _reported(self) -> None:
         self._set(reports=self._report.reports, warnings=self._report.warnings)
         self._publish()
-
-    def _set(self, **changes: Any) -> None:
-        self.status = evolve(self.status, **changes)
-
-    def _is_settled(self) -> bool:
-        if self.status.state is ModuleState.STARTING:
-            return self._late
-        return self.status.state is not ModuleState.STOPPING
-
-    def _publish(self) -> None:
-        try:
-            self._context.emit(self.status)
-        except Exception:
-            self._log.failure("Publishing the status of {short} failed", short=self.short)
-        self._answer_waiters_soon()
-
-    def _answer_waiters_soon(self) -> None:
-        """Defer until the current transition is done, since a waiter may issue the next command immediately."""
-        if self._waiters:
-            self._context.reactor.callLater(0, self._answer_waiters)
-
-    def _answer_waiters(self) -> None:
-        if self._is_settled():
-            waiters, self._waiters = self._waiters, []
-            for waiter in waiters:
-                waiter.callback(self.status)

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from parachute_hub.supervise.context import SupervisorContext
+from parachute_hub.supervise.inheritance import InheritedModule
 from parachute_hub.supervise.memory.guard import MemoryGuard, RunningModule
 from parachute_hub.supervise.memory.policy import Container, MemoryHistory
 from parachute_hub.supervise.memory.processor import ProcessorUse
@@ -48,8 +49,12 @@ class Supervisor(Service):
         super().startService()
         self._guard.start(self._context.reactor)
 
-    def boot(self, shorts: Iterable[str]) -> None:
-        """Start all enabled modules of `shorts` concurrently. Never raises."""
+    def boot(self, shorts: Iterable[str], inherited: Iterable[InheritedModule] = ()) -> None:
+        """Start all enabled modules of `shorts` concurrently, and go on at once with what an older hub left. Never
+        raises.
+        """
+        for left in inherited:
+            self._take_over(left)
         for short in shorts:
             module = self._module(short)
             waits = module.status.state is ModuleState.STOPPED and self._context.desired.wanted(short)
@@ -86,6 +91,30 @@ class Supervisor(Service):
                 module.machine.start()
         except Exception:
             self._log.failure("{short} could not be started", short=module.short)
+
+    def _take_over(self, left: InheritedModule) -> None:
+        try:
+            wanted = self._context.desired.wanted(left.short)
+            if wanted or left.process is not None:
+                self._module(left.short).take_over(left)
+            if not wanted:
+                self._module(left.short).machine.stop()
+        except Exception:
+            self._log.failure("{short} could not be taken over", short=left.short)
+
+    def settles(self) -> list[str]:
+        """The modules that are on the way to another state, so that nothing can be handed over now."""
+        return [short for short, module in self._modules.items() if module.settles()]
+
+    def hand_over(self) -> list[InheritedModule]:
+        """What a newer hub needs to go on with the processes. This one does nothing more with them."""
+        super().stopService()
+        self._leaving = True
+        self._guard.stop()
+        left = [module.hand_over() for module in self._modules.values()]
+        for module in self._modules.values():
+            module.close()
+        return [one for one in left if one is not None]
 
     def stopService(self) -> "Deferred[None]":
         """Stop all modules together within one time limit, then kill what is left."""

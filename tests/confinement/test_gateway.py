@@ -1,9 +1,11 @@
 """The gateway for modules limited to named hosts: which requests pass, and to where."""
 
 import base64
+import os
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from attrs import evolve
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.protocol import Factory, Protocol
@@ -11,7 +13,8 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from parachute_hub.confinement import gateway
-from parachute_hub.confinement.gateway import Gateway
+from parachute_hub.confinement.gateway import Gateway, KeptGateway
+from parachute_hub.system import strict_records
 
 ADDRESSES = {
     "127.0.0.1": ["127.0.0.1"],
@@ -107,6 +110,22 @@ class GatewayTests(TestCase):
     def connect(self, host: str, port: int | None = None, key: str | None = None) -> str:
         where = f"{host}:{port or self.far}"
         return f"CONNECT {where} HTTP/1.1\r\nHost: {where}\r\nProxy-Authorization: Basic {key or self.key()}\r\n\r\n"
+
+    async def test_the_keys_of_running_modules_outlive_the_hub(self) -> None:
+        """Another one in its place has the same port and keys."""
+        kept = self.gateway.hand_over()
+        assert kept is not None
+        self.assertEqual(strict_records.record(KeptGateway, strict_records.plain(kept)), kept)
+        cast(Any, self.gateway)._listening.stopReading()
+        successor = evolve(self.gateway)
+        successor.take_over(evolve(kept, descriptor=os.dup(kept.descriptor)))
+        self.addCleanup(successor.stop)
+        self.assertEqual((successor.port, successor.admit("toy", ("api.test",))), (self.gateway.port, self.address))
+        self.assertIn(b"echo hello", await self.send(self.connect("api.test"), b"hello"))
+        self.assertIn(b"407", await self.send(self.connect("api.test", key="eDp5")))
+
+    def test_without_passes_nothing_is_handed_over(self) -> None:
+        self.assertIsNone(evolve(self.gateway).hand_over())
 
     async def test_a_named_host_is_reached(self) -> None:
         """Bytes sent with the request are forwarded."""

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from parachute_hub.supervise.context import System
+from parachute_hub.supervise.process.adopted import adopt
 from parachute_hub.supervise.process.probe import NoAnswer, ask
 from parachute_hub.supervise.process.process_tags import VARIABLE, TagFilter
 from parachute_hub.supervise.process.processes import Holder, Processes
@@ -73,6 +74,31 @@ async def real(script: str, act: Callable[[int], None]) -> list[EVENT]:
     return recorder.events
 
 
+async def real_adopted(script: str, act: Callable[[int], None]) -> list[EVENT]:
+    """The same for one that something else started."""
+    recorder = Recorder()
+    started = subprocess.Popen(["/bin/sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True)
+    assert started.stdout is not None
+    adopt(REAL, recorder, started.pid, os.dup(started.stdout.fileno()), 1)
+    await recorder.begun
+    act(started.pid)
+    await recorder.ended
+    started.stdout.close()
+    started.returncode = 0  # The reactor has reaped it.
+    with_nobody(os.killpg, started.pid)
+    return recorder.events
+
+
+def fake_adopted(act: Callable[[FakeProcess], None]) -> list[EVENT]:
+    pretended, first, recorder = FakeReactor(), Recorder(), Recorder()
+    process = pretended.spawnProcess(first, "sh", ("sh",), env={})
+    assert process.pid is not None
+    pretended.adopt(recorder, process.pid, 0, 1)
+    process.say(b"on\n")
+    act(process)
+    return recorder.events
+
+
 def fake(act: Callable[[FakeProcess], None]) -> list[EVENT]:
     """The same for a fake one."""
     pretended, recorder = FakeReactor(), Recorder()
@@ -108,6 +134,18 @@ class ProcessTests(TestCase):
             script = f"ulimit -t 5; trap 'exit {code}' TERM; echo on; while :; do :; done"
             told = await real(script, partial(signal_group, signal.SIGTERM))
             self.assertEqual(told, fake(methodcaller("exit", code)))
+
+    async def test_one_that_was_adopted_ends(self) -> None:
+        script = "ulimit -t 5; trap 'exit 3' TERM; echo on; while :; do :; done"
+        told = await real_adopted(script, partial(signal_group, signal.SIGTERM))
+        self.assertEqual(told, fake_adopted(methodcaller("exit", 3)))
+        killed = await real_adopted(script, partial(signal_group, signal.SIGKILL))
+        self.assertEqual(killed, fake_adopted(methodcaller("exit", 0, signal.SIGKILL)))
+
+    def test_one_that_is_no_child_is_not_adopted(self) -> None:
+        for take in (FakeReactor().adopt, partial(adopt, REAL)):
+            with self.assertRaises(ChildProcessError):
+                take(Recorder(), os.getpid(), -1, 1)
 
     async def test_ends_by_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):

@@ -67,7 +67,11 @@ class SupervisorCase(SynchronousTestCase):
         self.under_way: dict[int, int] = {}
         self.folder = Path(self.mktemp())
         self.cgroup = Cgroup(self.folder / "cgroup", 2)
-        self.supervisor = Supervisor(
+        self.supervisor = self.another()
+
+    def another(self) -> Supervisor:
+        """A supervisor in the same surroundings."""
+        return Supervisor(
             SupervisorContext(
                 reactor=self.reactor,
                 launcher=self.plan,
@@ -88,6 +92,7 @@ class SupervisorCase(SynchronousTestCase):
                 counters=self.cgroup,
                 under_way=lambda port: self.under_way.get(port, 0),
                 memory_limit=self.memory_limit,
+                adopt=FakeReactor.adopt,
             )
         )
 

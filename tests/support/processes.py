@@ -112,6 +112,15 @@ class FakeReactor(MemoryReactorClock):
         protocol.makeConnection(process)
         return process
 
+    def adopt(self, protocol: Any, pid: int, descriptor: int, stdout: int) -> None:
+        """As `adopted.adopt`: the process reports to another protocol from now on."""
+        process = next((one for one in self.spawned if one.pid == pid and not one.exited), None)
+        if process is None:
+            raise ChildProcessError(10, "No child processes")
+        process.protocol = protocol
+        protocol.makeConnection(process)
+        process.pipes[stdout].startReading()
+
     def signal_group(self, group: int, number: int) -> None:
         """os.killpg for its own groups."""
         process = self.spawned[group - 9000]

@@ -39,6 +39,11 @@ class Splitter:
             self._skipping = True
         return lines
 
+    @property
+    def partial(self) -> bytes:
+        """The last line so far."""
+        return bytes(self._partial)
+
     def skip(self) -> None:
         """Bytes are missing here: drop the partial line and resume after the next line end."""
         self._partial.clear()

@@ -46,6 +46,11 @@ class Output:
         self._keep(lines)
 
     @property
+    def partial(self) -> bytes:
+        """The last line so far, which is not kept yet."""
+        return self._splitter.partial
+
+    @property
     def flooded(self) -> bool:
         """True if the budget is exhausted and output must be dropped."""
         return self._budget.spent

@@ -77,6 +77,10 @@ Start: TypeAlias = Callable[[Callable[[], int], Callable[[], object]], int]
 """Starts a process by the first function, which then waits for the second."""
 
 
+Adopt: TypeAlias = Callable[[Any, ProcessProtocol, int, int, int], None]
+"""`adopted.adopt`."""
+
+
 def plainly(spawn: Callable[[], int], release: Callable[[], object]) -> int:
     """Start unconfined."""
     pid = spawn()
@@ -146,6 +150,20 @@ class Child(ProcessProtocol):
         finally:
             os.close(gate)
             os.close(key)
+
+    def take_over(self, adopt: Adopt, reactor: Any, pid: int, descriptor: int) -> None:
+        """Go on with a process that an older hub started. Raises OSError if it is not a child of ours."""
+        adopt(reactor, self, pid, descriptor, _STDOUT)
+
+    def hand_over(self) -> int | None:
+        """Stop reading its output. Returns the descriptor for a newer hub; None if the process has ended."""
+        reader = self.transport.pipes.get(_STDOUT)
+        if self._exit is not None or reader is None:
+            return None
+        if self._drop is not None:
+            self._drop.cancel()
+        reader.stopReading()
+        return int(reader.fileno())
 
     def connectionMade(self) -> None:
         """Twisted callback: the process is running."""

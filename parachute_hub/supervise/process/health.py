@@ -30,18 +30,18 @@ class HealthPath:
     """
 
     def __init__(self, health: str) -> None:
-        self._path = health
+        self.path = health
         self._sought = False
 
     async def ask(self, get: Callable[[str], Awaitable[Reply]]) -> Reply:
         """The response. Raises NoAnswer as `get` does."""
-        reply = await get(self._path)
+        reply = await get(self.path)
         if reply.status in _NEEDS_TOKEN and not self._sought:
             self._sought = True
-            for path in dict.fromkeys(("/health", self._path.removesuffix("/health") + "/.parachute/info")):
+            for path in dict.fromkeys(("/health", self.path.removesuffix("/health") + "/.parachute/info")):
                 with suppress(NoAnswer):
-                    if path != self._path and (await get(path)).status == 200:
-                        self._path = path
+                    if path != self.path and (await get(path)).status == 200:
+                        self.path = path
                         break
         return reply
 
@@ -82,17 +82,18 @@ class _Problem:
 
 @frozen
 class HealthCheck:
-    """Checks one spawn; `run` returns when the child must be ended."""
+    """Checks one spawn; `run` returns when the child must be ended. `answered`: the child was ready before."""
 
     subject: CheckedChild
     machine: Lifecycle
     timing: Timing
     clock: IReactorTime
     now: Callable[[], float]
+    answered: bool = False
 
     async def run(self) -> None:
         """Readiness, then liveness. A child that was never ready is not ended for missing answers."""
-        if await self._until_ready():
+        if self.answered or await self._until_ready():
             await self._while_alive()
 
     async def _until_ready(self) -> bool:
