@@ -1,5 +1,6 @@
 """The JSON API of modules, used by the admin app and the command."""
 
+from collections.abc import Callable
 from typing import Any
 
 from attrs import evolve
@@ -9,6 +10,8 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub.admin.logs_api import Logs
 from parachute_hub.admin.modules_bodies import (
+    LIMITS,
+    Room,
     asked_for,
     channel_of,
     choices_of,
@@ -41,7 +44,7 @@ from parachute_hub.system.doer import Done
 
 _WEIGHTY = frozenset({"env", "trusted", "exposure", "registry_keys", "isolation", "may_read", "may_change"})
 _RESTING = (ModuleState.STOPPED, ModuleState.HELD, ModuleState.STOPPING, ModuleState.ASLEEP)
-_RESTARTS = _WEIGHTY | {"smol", "memory_limit", "port"}
+_RESTARTS = _WEIGHTY | {"smol", "port"}
 
 
 class ModulesArea:
@@ -59,6 +62,7 @@ class ModulesArea:
         view: ModulesView,
         configuration: Configuration,
         logs: Logs,
+        room: Callable[[str], Room],
         done: Done,
     ) -> None:
         self._who = who
@@ -70,6 +74,7 @@ class ModulesArea:
         self._view = view
         self._configuration = configuration
         self._logs = logs
+        self._room = room
         self._done = done
 
     # --- the list, and all operations
@@ -112,12 +117,8 @@ class ModulesArea:
         if entry is None or choices["init"] or "permissions" in body:
             self._step_up.prove(request, principal, f"install:{spec.name}")
         short = entry.short if entry else guess_short(spec.name)
-        asked = InstallRequest(
-            short=short,
-            package=spec.name,
-            version=spec.version,
-            channel=channel_of(body, self._modules.files.channel()),
-        )
+        channel = channel_of(body, self._modules.files.channel())
+        asked = InstallRequest(short=short, package=spec.name, version=spec.version, channel=channel)
         return await self._begun(request, self._modules.installer.install(evolve(asked, **choices)))
 
     @app.route("/api/modules/upgrade-all", methods=["POST"])
@@ -340,12 +341,12 @@ class ModulesArea:
         """Change settings; null removes a variable from `env`."""
         principal = self._known(request, short)
         self._refuse_busy(short)
-        changes = settings_changes(read_json(request), self._records.get(short), self._directory.ports())
+        changes = settings_changes(read_json(request), self._records.get(short), self._room(short))
         # Whatever a package will be tomorrow runs then without another question.
         if _WEIGHTY & changes.keys() or changes.get("night"):
             self._step_up.prove(request, principal, f"configure:{short}")
         await self._stored(self._records.change(short, **changes))
-        await self._done("module-settings", short)
+        await self._done("module-limits" if changes and changes.keys() <= LIMITS else "module-settings", short)
         await self._modules.rowkeeper.look()
         if _RESTARTS & changes.keys() and self._runs(short):
             await self._supervisor.restart(short)
@@ -386,8 +387,7 @@ class ModulesArea:
             )
 
     def _runs(self, short: str) -> bool:
-        status = self._supervisor.status(short)
-        return status is not None and status.state not in _RESTING
+        return (status := self._supervisor.status(short)) is not None and status.state not in _RESTING
 
     async def _begun(self, request: IRequest, job: Job) -> bytes:
         await self._modules.jobs.recorded(job)

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from attrs import frozen
 from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.validation import vault_name_problem
 from parachute_hub.modules.definition import names, validation
-from parachute_hub.modules.definition.catalog import Catalog
+from parachute_hub.modules.definition.catalog import MEGABYTES, PERCENT, Catalog
 from parachute_hub.modules.definition.model import EXPOSURES
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.operations.agreement import granted_of
@@ -19,8 +20,9 @@ from parachute_hub.site.errors import Refused
 
 UPDATES = ("tell", "night", "pin")
 """What happens with a newer version: the owner is told, it is installed at night, or neither."""
+LIMITS = frozenset({"memory_limit", "cpu_limit"})
+"""Settings that hold at once."""
 _FLAGS = ("pin", "autostart", "smol", "trusted", "registry_keys")
-_LEAST_MEMORY = 128 * 1024 * 1024  # bun needs at least this much
 
 
 def asked_for(request: IRequest, name: bytes) -> bool:
@@ -78,8 +80,20 @@ def vault_of(body: dict[str, Any]) -> str | None:
     return str(name)
 
 
-def settings_changes(body: dict[str, Any], record: Record, taken: frozenset[int]) -> dict[str, Any]:
-    """The record fields that a body changes; `taken` are the ports of all modules. Raises Refused."""
+@frozen(kw_only=True)
+class Room:
+    """What modules share: `memory` in bytes, of which `given` to others by the owner's limits, `processors`, and the
+    `ports` that they have.
+    """
+
+    ports: frozenset[int]
+    memory: int
+    given: int
+    processors: int
+
+
+def settings_changes(body: dict[str, Any], record: Record, room: Room) -> dict[str, Any]:
+    """The record fields that a body changes; `room` is what the machine has. Raises Refused."""
     changes: dict[str, Any] = {name: body[name] for name in _FLAGS if name in body}
     for name, value in changes.items():
         if not isinstance(value, bool):
@@ -98,11 +112,7 @@ def settings_changes(body: dict[str, Any], record: Record, taken: frozenset[int]
         if body["isolation"] not in ("on", "off"):
             raise Refused(400, "invalid_request", "isolation must be on or off.")
         changes |= {"isolation": body["isolation"], "isolation_why": None}
-    if "memory_limit" in body:
-        limit = body["memory_limit"]
-        if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < _LEAST_MEMORY):
-            raise Refused(400, "invalid_request", "memory_limit must be bytes, at least 128 MiB, or null for none.")
-        changes["memory_limit"] = limit
+    changes |= {name: _limit(name, body[name], room) for name in LIMITS & body.keys()}
     try:
         if "sleep_after" in body:
             given = body["sleep_after"]
@@ -112,7 +122,7 @@ def settings_changes(body: dict[str, Any], record: Record, taken: frozenset[int]
             changes["exposure"] = None if told is None else validation.one_of(told, "exposure", EXPOSURES)
         if "port" in body:
             changes["port"] = validation.port(body["port"], "port")
-            if changes["port"] in taken - {record.port}:
+            if changes["port"] in room.ports - {record.port}:
                 raise Refused(409, "port_taken", f"Another module has port {body['port']}.")
     except Invalid as error:
         raise Refused(400, "invalid_request", str(error)) from None
@@ -124,6 +134,29 @@ def settings_changes(body: dict[str, Any], record: Record, taken: frozenset[int]
         except Invalid as error:
             raise Refused(400, "invalid_request", str(error)) from None
     return changes
+
+
+def _limit(name: str, value: object, room: Room) -> int | None:
+    """A limit, 0 for none, None for the catalog's. Raises Refused."""
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Refused(400, "invalid_request", f"{name} must be a whole number, 0 for no limit, or null for the usual.")
+    if value == 0:
+        return 0
+    if name == "cpu_limit":
+        least, most = PERCENT[0], 100 * room.processors
+        if not least <= value <= most:
+            text = f"The limit of the processor must be from {least}% to {most}%; 100% is one of {room.processors}."
+            raise Refused(400, "invalid_request", text)
+        return value
+    if value < MEGABYTES[0] << 20:
+        raise Refused(400, "invalid_request", f"A module needs at least {MEGABYTES[0]} MB of memory.")
+    if value + room.given > room.memory:
+        given = f" {room.given >> 20} MB of it are other modules' limits." if room.given else ""
+        text = f"This machine has {room.memory >> 20} MB of memory for modules.{given} Choose a lower limit."
+        raise Refused(400, "invalid_request", text)
+    return value
 
 
 def local_request(source: object, catalog: Catalog) -> InstallRequest:

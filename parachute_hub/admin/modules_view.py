@@ -16,7 +16,7 @@ from parachute_hub.modules.definition.versions import is_newer
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.records import Record
 from parachute_hub.site.errors import Refused
-from parachute_hub.supervise.model import Isolation, ModuleState, Status
+from parachute_hub.supervise.model import Allowance, Isolation, ModuleState, Status
 from parachute_hub.system.timers import FailureLog
 from parachute_hub.system.timestamps import to_the_second
 
@@ -139,6 +139,7 @@ class ModulesView:
             "icon_url": links.icon,
             "settings_token": self._has_own_token(short, record, manifest),
             "memory_mb": entry.memory_mb if entry else None,
+            "limits": _limits(self.directory.allowance(short), self.directory.usual_allowance(short)),
             "first_party": self.directory.is_first_party(short),
             "missing": row is not None and folder is None,
             "permissions": self.directory.permissions(short).to_json(),
@@ -183,6 +184,7 @@ def settings_json(record: Record) -> dict[str, Any]:
         "autostart": record.autostart,
         "smol": record.smol,
         "memory_limit": record.memory_limit,
+        "cpu_limit": record.cpu_limit,
         "sleep_after": record.sleep_after,
         "env": sorted(record.env or {}),
         "linked": record.linked,
@@ -194,6 +196,16 @@ def settings_json(record: Record) -> dict[str, Any]:
         "may_change": list(record.may_change),
         "port": record.port,
         "exposure": record.exposure,
+    }
+
+
+def _limits(now: Allowance, usual: Allowance) -> dict[str, int | None]:
+    """What holds now, and without the owner's word: bytes, and percent of one processor. None is no limit."""
+    return {
+        "memory": now.memory,
+        "cpu": None if now.processor is None else round(100 * now.processor),
+        "usual_memory": usual.memory,
+        "usual_cpu": None if usual.processor is None else round(100 * usual.processor),
     }
 
 

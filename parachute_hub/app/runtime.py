@@ -32,6 +32,8 @@ from parachute_hub.modules.launch.pages_seen import PageChecks
 from parachute_hub.modules.packages import bun as bun_program
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.supervise.context import SupervisorContext
+from parachute_hub.supervise.memory.cgroup import Cgroup
+from parachute_hub.supervise.memory.module_groups import ModuleGroups
 from parachute_hub.supervise.model import ModuleState, Status
 from parachute_hub.supervise.process.probe import ask_busy
 from parachute_hub.supervise.sleeping import Sleeper
@@ -67,6 +69,7 @@ def build_engine(core: ProcessContext, origins: Origins) -> ModuleRuntime:
     confiner = Confiner(kernel=kernel, forbidden=_forbidden(core.settings.home))
     on_disk = assembly.files(_outside(core, bus, origins, confiner))
     launcher = FreshLauncher(on_disk.launcher, origins)
+    counters = Cgroup.find()
     heads = LogHeads(core.reactor, bus.emit)
 
     def log_line(short: str, line: str) -> None:
@@ -90,6 +93,9 @@ def build_engine(core: ProcessContext, origins: Origins) -> ModuleRuntime:
             confiner=confiner,
             under_way=core.front.under_way,
             sleeps=lambda short: _may_sleep(on_disk.directory, short) is not None,
+            allowance=on_disk.directory.allowance,
+            counters=counters,
+            groups=ModuleGroups.prepare(counters),
         )
     )
     installed_modules = InstalledModules(

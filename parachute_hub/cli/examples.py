@@ -92,10 +92,11 @@ EXAMPLES: Final = {
     "address check": ("parachute address check",),
     "settings show": ("parachute settings show",),
     "settings channel": ("parachute settings channel rc",),
-    "settings module": (
-        "parachute settings module vault",
-        "parachute settings module vault memory_limit=268435456",
-        "parachute settings module vault memory_limit=null",
+    "settings module": ("parachute settings module vault", "parachute settings module vault autostart=false"),
+    "settings limits": (
+        "parachute settings limits vault",
+        "parachute settings limits vault --memory 256 --cpu 50",
+        "parachute settings limits vault --memory usual --cpu none",
     ),
     "settings disk": ("parachute settings disk",),
     "settings clear-disk": ("parachute settings clear-disk",),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from parachute_hub.cli import completion, request_words
+from parachute_hub.cli import completion, limits, request_words
 from parachute_hub.cli.client import CommandError, module_path
 from parachute_hub.cli.commands import assigned, progress_of
 from parachute_hub.cli.grammar import Words, agreed
@@ -199,13 +199,24 @@ SETTINGS_WORDS: Final = (
     ),
     Request(
         word="settings module",
-        text="Show or change what the hub does with a module: memory_limit, autostart, isolation, exposure, ...",
+        text="Show or change what the hub does with a module: autostart, isolation, exposure, ...",
         route="PUT /api/modules/<short>/settings",
         options=(
             option("module", help="the module's short name", completer=completion.installed_modules),
             option("assignments", nargs="*", metavar="NAME=VALUE", help="what to change; null for none"),
         ),
         act=_module_settings,
+    ),
+    Request(
+        word="settings limits",
+        text="Show or change how much memory and processor time a module may use.",
+        route="PUT /api/modules/<short>/settings",
+        options=(
+            option("module", help="the module's short name", completer=completion.installed_modules),
+            option("--memory", type=limits.memory, metavar="MB", help="such as 256 or 2G; none, or usual"),
+            option("--cpu", type=limits.processor, metavar="PERCENT", help="100 is one processor; none, or usual"),
+        ),
+        act=limits.limit,
     ),
     Request(word="settings disk", text="Show what takes up the disk.", route="GET /api/modules/disk", shows=ROOM),
     Request(

@@ -160,7 +160,9 @@ def _must(run: Run, words: Sequence[str]) -> None:
 
 
 def unit(program: Sequence[str], variables: Mapping[str, str]) -> str:
-    """The unit file. The hub itself stops its modules, so only it is told to stop (`KillMode=mixed`)."""
+    """The unit file. The hub itself stops its modules, so only it is told to stop (`KillMode=mixed`). What is
+    delegated lets the kernel keep each module to its limits (`supervise.memory.module_groups`).
+    """
     environment = "".join(f"Environment={_quoted(f'{name}={value}')}\n" for name, value in sorted(variables.items()))
     return f"""[Unit]
 Description=Parachute Hub
@@ -169,6 +171,7 @@ Description=Parachute Hub
 ExecStart={" ".join(_quoted(word.replace("$", "$$")) for word in program)}
 {environment}Restart=on-failure
 RestartSec=2
+Delegate=memory cpu
 KillMode=mixed
 TimeoutStopSec={_STOP_SECONDS}
 

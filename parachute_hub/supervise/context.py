@@ -3,17 +3,20 @@
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from attrs import Factory, field, frozen
+from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from parachute_hub.confinement.rules import Confines
 from parachute_hub.supervise.limits import LogLimits, MemoryLimits, Timing
 from parachute_hub.supervise.memory.cgroup import Cgroup
-from parachute_hub.supervise.model import Launch, Status
+from parachute_hub.supervise.memory.module_groups import ModuleGroups
+from parachute_hub.supervise.model import Allowance, Launch, Status
 from parachute_hub.supervise.output.log_files import LOG_BYTES
 from parachute_hub.supervise.output.output import Output
 from parachute_hub.supervise.process.adopted import adopt
@@ -22,6 +25,7 @@ from parachute_hub.supervise.process.command_line import Tools, find_tools
 from parachute_hub.supervise.process.process_tags import TagFilter, home_hash
 from parachute_hub.supervise.process.processes import Holder, Processes
 from parachute_hub.system.file_writer import FileWriter
+from parachute_hub.system.timers import FailureLog
 
 T = TypeVar("T")
 
@@ -127,8 +131,9 @@ class SupervisorContext:
     `log_line` each masked line of output (`short`, text). `log_folder` holds two files per module, written by
     `log_writer`, and `log_bytes` is what they may take. `random` returns 0..1. `now` is monotonic seconds, `wall` epoch
     seconds. `under_way` returns the number of unanswered requests to a port. `memory_limit` is the operator's limit for
-    the whole hub in bytes, or None. `confiner` starts launches that have rules. `adopt` takes over processes of an
-    older hub. `sleeps` are modules that start with the first request.
+    the whole hub in bytes, or None; `allowance` is each module's, which the kernel keeps where there are `groups`.
+    `confiner` starts launches that have rules. `adopt` takes over processes of an older hub. `sleeps` are modules that
+    start with the first request.
     """
 
     reactor: Any
@@ -144,6 +149,8 @@ class SupervisorContext:
     wall: Callable[[], float] = time.time
     under_way: Callable[[int], int] = field(default=lambda port: 0)
     sleeps: Callable[[str], bool] = field(default=lambda short: False)
+    allowance: Callable[[str], Allowance] = field(default=lambda short: Allowance())
+    groups: ModuleGroups | None = None
     in_thread: InThread = Factory(lambda self: SupervisorThreads(self.reactor), takes_self=True)
     system: System = Factory(Processes)
     counters: MemoryCounters = Factory(Cgroup.find)
@@ -158,6 +165,7 @@ class SupervisorContext:
     log_writer: FileWriter = Factory(FileWriter)
     log_bytes: Callable[[], int] = field(default=lambda: LOG_BYTES)
     home_id: str = Factory(lambda self: home_hash(self.home), takes_self=True)
+    _failures: FailureLog = field(factory=FailureLog, init=False)
     life: str = Factory(lambda self: f"{os.getpid()}-{self.wall():.3f}", takes_self=True)
 
     def child(self, output: Output, ended: Callable[[Exit], None]) -> Child:
@@ -170,3 +178,9 @@ class SupervisorContext:
             group_lives=self.system.group_lives,
             ended=ended,
         )
+
+    def limit(self, short: str, pid: int) -> None:
+        """Let the kernel keep a new process to its module's allowance, where it can. A failure is logged."""
+        if self.groups is not None:
+            put = partial(self.in_thread, self.groups.put, short, pid, self.allowance(short))
+            Deferred.fromCoroutine(self._failures.wait(f"Limiting {short}", put))

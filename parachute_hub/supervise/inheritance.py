@@ -21,7 +21,6 @@ class InheritedProcess:
     partial: bytes
     port: int
     health: str
-    memory_limit: int | None
     isolation: Isolation | None
     state: _State
     reason: str
@@ -53,7 +52,6 @@ class InheritedProcess:
             partial=partial,
             port=launch.port,
             health=health,
-            memory_limit=launch.memory_limit,
             isolation=launch.isolation,
             state=state,
             reason=status.reason,
@@ -71,7 +69,6 @@ class InheritedProcess:
             env={},
             port=self.port,
             health=self.health,
-            memory_limit=self.memory_limit,
             isolation=self.isolation,
         )
 

@@ -31,8 +31,8 @@ class Launch:
     """One complete spawn.
 
     `argv[0]` is an absolute path. `env` is the child's whole environment. `port` is the TCP port on 127.0.0.1 it must
-    listen on, and `health` the path to check there. `memory_limit` is in bytes, or None. `rules` confine it; None
-    leaves it unconfined. `isolation` describes that to the user.
+    listen on, and `health` the path to check there. `rules` confine it; None leaves it unconfined. `isolation`
+    describes that to the user.
     """
 
     short: str
@@ -41,9 +41,16 @@ class Launch:
     env: Mapping[str, str] = field(repr=False)
     port: int
     health: str
-    memory_limit: int | None = None
     rules: Rules | None = None
     isolation: Isolation | None = None
+
+
+@frozen(kw_only=True)
+class Allowance:
+    """What a module may use: `memory` in bytes, `processor` as a part of one, such as 0.5. None is without a limit."""
+
+    memory: int | None = None
+    processor: float | None = None
 
 
 # Faults that another try does not cure: somebody has to do what the text says.

@@ -281,6 +281,7 @@ class Module(Inheriting):
         self._child, self._phase = child, "running"
         self._set(pid=child.pid, started_at=since)
         self._publish()
+        context.limit(self.short, child.pid)
         check = HealthCheck(self, self.machine, context.timing, context.reactor, context.now, answered)
         self._watching = RunningCheck(check)
 

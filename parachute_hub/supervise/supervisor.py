@@ -9,6 +9,7 @@ from twisted.logger import Logger
 
 from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.inheritance import InheritedModule
+from parachute_hub.supervise.memory.brake import ProcessorBrake
 from parachute_hub.supervise.memory.guard import MemoryGuard, RunningModule
 from parachute_hub.supervise.memory.policy import Container, MemoryHistory
 from parachute_hub.supervise.memory.processor import ProcessorUse
@@ -36,6 +37,20 @@ class Supervisor(Service):
             limits=context.memory,
             in_thread=context.in_thread,
             now=context.now,
+            groups=context.groups,
+            brake=self._brake(context),
+        )
+
+    def _brake(self, context: SupervisorContext) -> ProcessorBrake | None:
+        """None where the kernel does it."""
+        if context.groups is not None and "cpu" in context.groups.controllers:
+            return None
+        return ProcessorBrake(
+            meter=context.system,
+            signal_group=context.signal_group,
+            in_thread=context.in_thread,
+            clock=context.reactor,
+            alive=self.alive,
         )
 
     # --- life of the hub
@@ -234,7 +249,7 @@ class Supervisor(Service):
     def alive(self) -> list[RunningModule]:
         """Every module with a process."""
         return [
-            RunningModule(short, module.status.pid, module.launch.memory_limit if module.launch else None)
+            RunningModule(short, module.status.pid, self._context.allowance(short))
             for short, module in self._modules.items()
             if module.status.pid is not None and module.status.state is not ModuleState.STOPPING
         ]

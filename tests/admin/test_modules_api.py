@@ -18,6 +18,7 @@ from twisted.web.server import Request
 from parachute_hub.admin.disk_api import DiskArea
 from parachute_hub.admin.logs_api import Logs
 from parachute_hub.admin.modules_api import ModulesArea
+from parachute_hub.admin.modules_bodies import Room
 from parachute_hub.admin.modules_view import ModulesView
 from parachute_hub.admin.stream_api import Streams
 from parachute_hub.app.request_caller import RequestCaller
@@ -32,7 +33,7 @@ from parachute_hub.modules.packages.bun import NoBun
 from parachute_hub.site.auth import ADMIN, AUTH, Authenticator, Principal
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import MountedArea, Root
-from parachute_hub.supervise.model import CannotLaunch, LastExit, ModuleState, Status
+from parachute_hub.supervise.model import Allowance, CannotLaunch, LastExit, ModuleState, Status
 from parachute_hub.supervise.output.log_files import read_log
 from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.logs import Masker
@@ -156,6 +157,7 @@ class ApiCase(SynchronousTestCase):
         self.files = assembly.files(self.outside)
         self.supervisor = FakeSupervisor(want=self.files.directory.records.want)
         self.free_memory: int | None = None
+        self.given = 0
         self.listening = {"toy": 2711}
         self.used: list[str] = []
         self.modules = assembly.assemble(self.files, self.supervisor, free_memory=lambda: self.free_memory)
@@ -190,6 +192,9 @@ class ApiCase(SynchronousTestCase):
             configuration=self.configuration,
             logs=Logs(
                 read=partial(read_log, self.home / "hub" / "logs"), in_thread=at_once, streams=Streams(self.clock)
+            ),
+            room=lambda short: Room(
+                ports=self.files.directory.ports(), memory=1000 << 20, given=self.given, processors=2
             ),
             done=self.heard.done,
         )
@@ -641,11 +646,49 @@ class Settings(ApiCase):
         )
         self.assertEqual(self.supervisor.calls, [])
         self.assertEqual(self.files.to_start(), ())
-        self.call("PUT", "/toy/settings", {"memory_limit": 1 << 28, "smol": False})
+        self.call("PUT", "/toy/settings", {"smol": False})
         self.assertEqual(self.supervisor.calls, [("restart", "toy")])
         record = self.files.directory.records.get("toy")
-        self.assertEqual((record.memory_limit, record.smol, record.pin), (1 << 28, False, True))
+        self.assertEqual((record.smol, record.pin), (False, True))
         self.assertEqual(self.heard.acts, [("module-settings", "toy")] * 2)
+
+    def test_limits_hold_at_once(self) -> None:
+        """No restart. Null is what the catalog or the manifest says, 0 no limit."""
+        self.install(permissions={"memory": 300})
+        usual = {"memory": 300 << 20, "cpu": None, "usual_memory": 300 << 20, "usual_cpu": None}
+        self.assertEqual(self.module("toy")["limits"], usual)
+        for body, memory, processor in (
+            ({"memory_limit": 64 << 20, "cpu_limit": 5}, 64 << 20, 0.05),
+            ({"cpu_limit": 200}, 64 << 20, 2.0),
+            ({"memory_limit": 1000 << 20}, 1000 << 20, 2.0),
+            ({"memory_limit": 0, "cpu_limit": 0}, None, None),
+            ({"memory_limit": None, "cpu_limit": None}, 300 << 20, None),
+        ):
+            answer = self.call("PUT", "/toy/settings", body).json()
+            self.assertEqual({name: answer[name] for name in body}, body)
+            expected = Allowance(memory=memory, processor=processor)
+            self.assertEqual(self.files.directory.allowance("toy"), expected, body)
+        self.assertEqual(self.supervisor.calls, [])
+        self.assertEqual(self.heard.acts, [("module-limits", "toy")] * 5)
+
+    def test_limits_fit_the_machine(self) -> None:
+        """Of 1000 MB and two processors. Other modules have 300 MB by the owner's word."""
+        self.install()
+        self.given = 300 << 20
+        for name, value, words in (
+            ("memory_limit", (64 << 20) - 1, "at least 64 MB"),
+            ("memory_limit", (700 << 20) + 1, "1000 MB of memory for modules. 300 MB of it are other modules' limits"),
+            ("memory_limit", -1, "at least 64 MB"),
+            ("cpu_limit", 4, "from 5% to 200%"),
+            ("cpu_limit", 201, "from 5% to 200%"),
+            ("cpu_limit", 12.5, "whole number"),
+            ("cpu_limit", False, "whole number"),
+        ):
+            answer = self.call("PUT", "/toy/settings", {name: value})
+            self.assertEqual((answer.status, answer.json()["error"]), (400, "invalid_request"), value)
+            self.assertIn(words, answer.json()["error_description"], value)
+        self.assertEqual(self.call("PUT", "/toy/settings", {"memory_limit": 700 << 20}).status, 200)
+        self.assertEqual(self.heard.acts, [("module-limits", "toy")])
 
     def test_what_happens_with_updates(self) -> None:
         """Installing whatever a package will be tomorrow needs a proof of presence."""

@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, expect
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.browser.admin_app import built
-from tests.browser.browser import chromium, window
+from tests.browser.browser import chromium, picture, window
 from tests.live.harness import OWNER, HubProcess, hub, registry
 from tests.live.modules_rig import module
 from tests.modules.homes import write
@@ -73,3 +73,23 @@ class PermissionTests(SynchronousTestCase):
         expect(self.card().locator("ul.plain-list li")).to_have_text(EVERYTHING, timeout=60_000)
         self.hub.wait_for(lambda: self.hub.module("toy")["state"] == "ready", "the new version to run")
         self.assertEqual(self.hub.module("toy")["installed_version"], "1.1.0")
+        self.change_the_limits()
+
+    def change_the_limits(self) -> None:
+        """The manifest's limit, then the owner's, which holds for the running process."""
+        card = self.page.get_by_role("region", name="Memory and processor")
+        expect(card).to_contain_text("It may use up to 200 MB of memory, and every processor.")
+        self.hub.wait_for(lambda: not self.busy(), "the end of the upgrade")
+        before = self.hub.module("toy")["pid"]
+        card.get_by_text("Change its limits").click()
+        card.get_by_label("Memory").select_option("512 MB")
+        card.get_by_label("Processor").select_option("50% of a processor")
+        picture(self.page, "module-limits")
+        card.get_by_role("button", name="Save limits").click()
+        expect(card).to_contain_text("It may use up to 512 MB of memory, and 50% of a processor.")
+        now = self.hub.module("toy")
+        self.assertEqual((now["pid"], now["limits"]["memory"], now["limits"]["cpu"]), (before, 512 << 20, 50))
+
+    def busy(self) -> bool:
+        jobs = self.hub.client.call("GET", "/api/modules/operations")["operations"]
+        return any(job["status"] in ("pending", "running") for job in jobs)

@@ -117,6 +117,10 @@ class CommandWords(SynchronousTestCase):
         self.say("logs", "--keep", 10)
         self.say("settings module", "hello")
         self.say("settings module", "hello", "autostart=true")
+        self.say("settings limits", "hello")
+        self.say("settings limits", "scribe")  # on offer, so without a process
+        self.say("settings limits", "hello", "--memory", 64, "--cpu", "none")
+        self.say("settings limits", "hello", "--memory", 1, code=1)
 
     def people(self) -> None:
         self.say("vaults new", "family")

@@ -10,7 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.limits import LogLimits, Timing
 from parachute_hub.supervise.memory.cgroup import Cgroup
-from parachute_hub.supervise.model import CannotLaunch, Launch, ModuleState, Status
+from parachute_hub.supervise.memory.module_groups import ModuleGroups
+from parachute_hub.supervise.model import Allowance, CannotLaunch, Launch, ModuleState, Status
 from parachute_hub.supervise.supervisor import Supervisor
 from tests.support.processes import FakeProcess, FakeReactor, FakeSystem, at_once
 
@@ -25,7 +26,7 @@ class Plan:
         self.cannot: dict[str, Exception] = {}
         self.on: dict[str, bool] = {}
         self.launches: list[str] = []
-        self.limits: dict[str, int] = {}
+        self.limits: dict[str, Allowance] = {}
         self.argv: tuple[str, ...] = (sys.executable, "-c", "pass")
         self.cwd = "/"
 
@@ -41,7 +42,6 @@ class Plan:
             env={"PORT": str(port)},
             port=port,
             health="/health",
-            memory_limit=self.limits.get(short),
         )
 
     def wanted(self, short: str) -> bool:
@@ -56,6 +56,7 @@ class SupervisorCase(SynchronousTestCase):
 
     timing = Timing()
     memory_limit: int | None = None
+    groups: ModuleGroups | None = None
 
     def setUp(self) -> None:
         self.in_thread: Any = at_once
@@ -91,6 +92,8 @@ class SupervisorCase(SynchronousTestCase):
                 system=self.system,
                 counters=self.cgroup,
                 under_way=lambda port: self.under_way.get(port, 0),
+                allowance=lambda short: self.plan.limits.get(short, Allowance()),
+                groups=self.groups,
                 memory_limit=self.memory_limit,
                 adopt=FakeReactor.adopt,
             )

@@ -5,7 +5,7 @@ import signal
 from twisted.internet.defer import Deferred
 
 from parachute_hub.supervise.limits import Timing
-from parachute_hub.supervise.model import ModuleState
+from parachute_hub.supervise.model import Allowance, ModuleState
 from tests.supervise.fixture import SupervisorCase, problem
 
 
@@ -156,7 +156,7 @@ class BootTests(SupervisorCase):
 
 class MemoryTests(SupervisorCase):
     def test_a_module_over_its_own_limit_is_restarted_then_held(self) -> None:
-        self.plan.limits["vault"] = 100 << 20
+        self.plan.limits["vault"] = Allowance(memory=100 << 20)
         self.supervisor.startService()
         self.ready()
         self.system.sizes = {"vault": 150 << 20}

@@ -175,8 +175,8 @@ class FakeConnector:
 @define
 class FakeSystem:
     """Only what the test sets is running. `holders` and `owners` of ports are used in turn; without one, the requested
-    session owns each of `open_ports` and nobody any other. `left` is found once; `sizes` in bytes and `limiter` in
-    processes are of sessions, `hub` is the hub's size.
+    session owns each of `open_ports` and nobody any other. `left` is found once; `sizes` in bytes, `seconds` of the
+    processor and `limiter` in processes are of sessions, `hub` is the hub's size.
     """
 
     holders: list[Holder | None] = field(factory=list)
@@ -186,6 +186,7 @@ class FakeSystem:
     lives: bool = False
     listening: list[int] = field(factory=list)
     sizes: dict[str, int] = field(factory=dict)
+    seconds: dict[str, float] = field(factory=dict)
     limiter: dict[str, int] = field(factory=dict)
     hub: int = 0
     swept: list[TagFilter] = field(factory=list)
@@ -220,8 +221,8 @@ class FakeSystem:
         return {short: self.sizes.get(short, 0) for short in members}
 
     def processor(self, members: Mapping[str, Sequence[int]]) -> dict[str, float]:
-        """None of them computes anything."""
-        return dict.fromkeys(members, 0.0)
+        """What the test sets."""
+        return {short: self.seconds.get(short, 0.0) for short in members}
 
     def own(self) -> int:
         return self.hub

@@ -43,6 +43,7 @@ const WORDS: Record<string, string> = {
   "module-config": "changed the settings of",
   "module-config-tested": "tested the settings of",
   "module-settings": "changed start or update settings of",
+  "module-limits": "changed the limits of",
   "invite-shown": "showed an invitation again",
   "vault-made": "created the vault",
   "vault-shared": "shared a vault:",

@@ -13,6 +13,9 @@ from parachute_hub.modules.definition.permissions import Permissions
 from parachute_hub.modules.definition.validation import Invalid
 
 FILE_LIMIT = 256 * 1024
+MEGABYTES = (64, 1 << 20)
+PERCENT = (5, 100_000)
+"""The smallest and largest limits of a module, in MiB and in percent of one processor."""
 _FOCUS = ("core", "experimental", "deprecated")
 
 
@@ -26,11 +29,12 @@ class CatalogEntry:
 
     `port`, `paths`, `health`, `strip_prefix` and `start_cmd` are defaults for old packages without a manifest.
     `mounts` are prefixes the module may claim besides `/<short>`. `ignores_port` means that it always binds `port`.
-    `memory_mb` is an estimate. `fetches_packages` means that it runs `bun add` itself. `hosts_apps` lets its row name
-    apps (`uis`) with an audience of their own. `reference` marks the hub's own reference modules. `permissions` are
-    those of a package that declares none. `first_config` is written to its config.json before its first start if it
-    has none; `{hub}` stands for the hub's address on this machine and `{vault}` for the name of the first vault.
-    `withdrawn` versions must not be used any more, each with a sentence that says why.
+    `memory_mb` is an estimate. `memory_limit_mb` and `cpu_limit`, in percent of one processor, are what it may use
+    unless the owner or its manifest says otherwise. `fetches_packages` means that it runs `bun add` itself.
+    `hosts_apps` lets its row name apps (`uis`) with an audience of their own. `reference` marks the hub's own reference
+    modules. `permissions` are those of a package that declares none. `first_config` is written to its config.json
+    before its first start if it has none; `{hub}` stands for the hub's address on this machine and `{vault}` for the
+    name of the first vault. `withdrawn` versions must not be used any more, each with a sentence that says why.
     """
 
     short: str
@@ -42,6 +46,8 @@ class CatalogEntry:
     exposure: str | None = None
     static: bool = False
     memory_mb: int | None = None
+    memory_limit_mb: int | None = None
+    cpu_limit: int | None = None
     source: Path | None = None
     port: int | None = None
     paths: tuple[str, ...] = ()
@@ -85,6 +91,9 @@ BUILT_IN: tuple[CatalogEntry, ...] = (
         paths=("/notes",),
         health="/notes/health",
         memory_mb=32,
+        # A server of plain files: what takes more is broken.
+        memory_limit_mb=256,
+        cpu_limit=100,
         permissions=Permissions(network="none"),
         hosts_apps=False,
     ),
@@ -283,7 +292,9 @@ def _entry(value: object, at: str, folder: Path) -> CatalogEntry:
         focus=validation.one_of(raw.get("focus", base.focus), f"{at}.focus", _FOCUS),
         exposure=base.exposure if exposure is None else validation.one_of(exposure, f"{at}.exposure", EXPOSURES),
         static=validation.flag(raw.get("static", base.static), f"{at}.static"),
-        memory_mb=base.memory_mb if memory is None else _megabytes(memory, at),
+        memory_mb=base.memory_mb if memory is None else _megabytes(memory, f"{at}.memoryMB"),
+        memory_limit_mb=_limit(raw, "memoryLimitMB", base.memory_limit_mb, at),
+        cpu_limit=_limit(raw, "cpuLimit", base.cpu_limit, at),
         permissions=base.permissions if asked is None else Permissions.parse(asked, f"{at}.permissions"),
         reference=validation.flag(raw.get("reference", False), f"{at}.reference"),
         source=None if source is None else folder / validation.text(source, f"{at}.source"),
@@ -299,5 +310,12 @@ def _withdrawn(value: object, at: str) -> Mapping[str, str]:
 
 def _megabytes(value: object, at: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise Invalid(f"{at}.memoryMB", "must be a whole number of MiB")
+        raise Invalid(at, "must be a whole number of MiB")
     return value
+
+
+def _limit(raw: Mapping[str, object], name: str, usual: int | None, at: str) -> int | None:
+    """A limit; null is without one. Raises Invalid."""
+    value = raw.get(name, usual)
+    least, most = {"memoryLimitMB": MEGABYTES, "cpuLimit": PERCENT}[name]
+    return None if value is None else validation.amount(value, f"{at}.{name}", least, most)

@@ -57,6 +57,13 @@ def port(value: object, field: str) -> int:
     return value
 
 
+def amount(value: object, field: str, least: int, most: int) -> int:
+    """A whole number within these bounds."""
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise Invalid(field, f"must be a whole number from {least} to {most}")
+    return value
+
+
 def flag(value: object, field: str) -> bool:
     if not isinstance(value, bool):
         raise Invalid(field, "must be true or false")

@@ -78,7 +78,6 @@ class ModuleLauncher:
             },
             port=row.port,
             health=row.health,
-            memory_limit=record.memory_limit or (permissions.memory << 20 if permissions.memory else None),
         )
         if self.fence is None:
             return launch

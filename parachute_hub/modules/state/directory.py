@@ -12,6 +12,7 @@ from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.state.records import RecordsFile
 from parachute_hub.modules.state.services_file import ServicesFile
 from parachute_hub.modules.state.store import Store
+from parachute_hub.supervise.model import Allowance
 
 
 @frozen(kw_only=True)
@@ -91,6 +92,22 @@ class ModuleDirectory:
     def permissions(self, short: str) -> Permissions:
         """What the installed module may access beyond its own; for one on offer, the catalog's permissions."""
         return effective(self.manifest(short), self.vouched(short))
+
+    def allowance(self, short: str) -> Allowance:
+        """What the module may use: by the owner's word, else by `usual_allowance`."""
+        record, usual = self.records.get(short), self.usual_allowance(short)
+        percent = record.cpu_limit
+        return Allowance(
+            memory=usual.memory if record.memory_limit is None else record.memory_limit or None,
+            processor=usual.processor if percent is None else percent / 100 or None,
+        )
+
+    def usual_allowance(self, short: str) -> Allowance:
+        """What the module may use without the owner's word: by its manifest, else by the catalog."""
+        vouched = self.vouched(short)
+        memory = self.permissions(short).memory or (vouched.memory_limit_mb if vouched else None)
+        percent = vouched.cpu_limit if vouched else None
+        return Allowance(memory=memory << 20 if memory else None, processor=percent / 100 if percent else None)
 
     def mounts(self, row: ServiceRow) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The row's servable mounts, and the reasons for rejecting the others."""

@@ -37,7 +37,8 @@ class Record:
 
     `wanted` is whether it is enabled. `autostart` False keeps an enabled module from starting with the hub. `row` is
     the name of its row in services.json. `previous` is the folder name of the previous version, kept for a rollback.
-    `linked` is a folder run instead of a package. `env` is added to its environment. `memory_limit` is in bytes.
+    `linked` is a folder run instead of a package. `env` is added to its environment. `memory_limit` is in
+    bytes, `cpu_limit` in percent of one processor: None for the catalog's, 0 for no limit.
     `sleep_after` is in minutes; None keeps the module running while nobody uses it.
     `smol` passes --smol to bun. `pin` prevents upgrades; `night` installs them
     at night. `trusted` marks a package outside the catalog whose pages
@@ -56,6 +57,7 @@ class Record:
     linked: str | None = None
     env: Mapping[str, str] | None = None
     memory_limit: int | None = None
+    cpu_limit: int | None = None
     smol: bool = True
     pin: bool = False
     night: bool = False
@@ -85,16 +87,14 @@ class Record:
             values["isolation"] = validation.one_of(given["isolation"], "isolation", ("on", "off"))
         for name in ("may_read", "may_change"):
             values[name] = paths(given.get(name), name)
-        limit = given.get("memory_limit")
-        if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
-            raise Invalid("memory_limit", "must be a number of bytes")
+        for name in ("memory_limit", "cpu_limit"):
+            values[name] = None if given.get(name) is None else validation.amount(given[name], name, 0, 1 << 53)
         sleep = given.get("sleep_after")
         if sleep is not None:
             sleep = sleep_minutes(sleep)
         port, exposure = given.get("port"), given.get("exposure")
         return cls(
             **values,
-            memory_limit=limit,
             sleep_after=sleep,
             env=variables(given.get("env")),
             port=None if port is None else validation.port(port, "port"),

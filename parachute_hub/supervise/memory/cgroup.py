@@ -7,6 +7,8 @@ from attrs import frozen
 
 # No limit is `max` in v2 and a number near 2**63 in v1.
 _UNLIMITED = 1 << 60
+OWN_GROUP = "parachute-hub"
+"""Where the hub moves itself below its cgroup, to make room for those of its modules (`module_groups`)."""
 
 
 @frozen
@@ -32,7 +34,8 @@ class Cgroup:
         for line in lines:
             _, controllers, path = line.split(":", 2)
             if not controllers:
-                found = _first(mounts, path, "memory.current")
+                # A hub that took over from another one starts where that one had moved itself.
+                found = _first(mounts, path.removesuffix(f"/{OWN_GROUP}"), "memory.current")
                 if found:
                     return cls(found, 2)
         return cls(mounts, 0)

@@ -6,7 +6,8 @@ is killed at once: while the kernel looks for memory, everything in the containe
 takes all that is free within a second is left to the kernel.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol, assert_never
 
 from attrs import frozen
@@ -16,6 +17,8 @@ from twisted.logger import Logger
 
 from parachute_hub.supervise.context import InThread, MemoryCounters, System
 from parachute_hub.supervise.limits import MemoryLimits
+from parachute_hub.supervise.memory.brake import ProcessorBrake
+from parachute_hub.supervise.memory.module_groups import ModuleGroups
 from parachute_hub.supervise.memory.policy import (
     Container,
     Fine,
@@ -30,18 +33,23 @@ from parachute_hub.supervise.memory.policy import (
     runs_full,
 )
 from parachute_hub.supervise.memory.processor import ProcessorUse
-from parachute_hub.system.timers import every
+from parachute_hub.supervise.model import Allowance
+from parachute_hub.system.timers import FailureLog, every
 
 _SLOPE_SAMPLES = 15
 
 
 @frozen
 class RunningModule:
-    """A module with a process: its `session`, and its own `limit` in bytes or None."""
+    """A module with a process: its `session`, and what it may use."""
 
     short: str
     session: int
-    limit: int | None
+    allowance: Allowance
+
+    @property
+    def share(self) -> float | None:
+        return self.allowance.processor
 
 
 class GuardedModules(Protocol):
@@ -62,9 +70,10 @@ class GuardedModules(Protocol):
 
 @frozen
 class _Measured:
-    """`crowded` has the number of processes of modules that have too many; they are not measured."""
+    """`crowded` has the number of processes of modules that have too many; only the other `members` are measured."""
 
     crowded: Mapping[str, int]
+    members: Mapping[str, Sequence[int]]
     sizes: Mapping[str, int]
     times: Mapping[str, float]
     own: int
@@ -75,7 +84,7 @@ def _measured(meter: System, sessions: Mapping[str, int], processes: int) -> _Me
     members = meter.members(sessions)
     crowded = {short: len(pids) for short, pids in members.items() if len(pids) > processes}
     calm = {short: pids for short, pids in members.items() if short not in crowded}
-    return _Measured(crowded, meter.footprints(calm), meter.processor(calm), meter.own())
+    return _Measured(crowded, calm, meter.footprints(calm), meter.processor(calm), meter.own())
 
 
 def _footprints(meter: System, sessions: Mapping[str, int]) -> dict[str, int]:
@@ -85,7 +94,8 @@ def _footprints(meter: System, sessions: Mapping[str, int]) -> dict[str, int]:
 class MemoryGuard:
     """Keeps one large module from exhausting the container's memory.
 
-    `limit` is the operator's limit in bytes, which overrides the container's.
+    `limit` is the operator's limit in bytes, which overrides the container's. Limits of single modules that changed
+    reach the kernel's `groups` here; the `brake` is for the processor, where the kernel has no groups for that.
     """
 
     _log = Logger()
@@ -100,6 +110,8 @@ class MemoryGuard:
         limits: MemoryLimits,
         in_thread: InThread,
         now: Callable[[], float],
+        groups: ModuleGroups | None = None,
+        brake: ProcessorBrake | None = None,
     ) -> None:
         self._modules = modules
         self._meter = meter
@@ -108,6 +120,8 @@ class MemoryGuard:
         self._limits = limits
         self._in_thread = in_thread
         self._now = now
+        self._groups = groups
+        self._brake = brake
         self._histories: dict[str, MemoryHistory] = {}
         self._processor: dict[str, ProcessorUse] = {}
         self._lately: dict[str, tuple[float, int]] = {}
@@ -124,6 +138,7 @@ class MemoryGuard:
         self._attended = False
         self._killing = False
         self._loops: list[LoopingCall] = []
+        self._failures = FailureLog()
 
     def start(self, clock: Any) -> None:
         def look() -> Deferred[None]:
@@ -135,6 +150,8 @@ class MemoryGuard:
             self._pace(self._limits.glance)
 
     def stop(self) -> None:
+        if self._brake is not None:
+            self._brake.stop()
         loops = [*self._loops, *filter(None, [self._glances])]
         self._glances = None
         for loop in loops:
@@ -191,12 +208,25 @@ class MemoryGuard:
         now = self._now()
         for name, seconds in times.items():
             self._processor.setdefault(name, ProcessorUse()).add(now, sessions[name], seconds)
+        await self._keep_limits(running)
+        if self._brake is not None:
+            shares = {name: self._processor[name].share for name in times}
+            self._brake.look(shares, found.members)
         usages = [self._noted(module, sizes[module.short]) for module in running if sizes.get(module.short)]
         self._sizes = dict(sizes)
         verdict = decide(usages, self.container(), self._restarted(now), self._limits)
         if not isinstance(verdict, Tight):
             self._tight = False
         self._act(verdict, sizes, now)
+
+    async def _keep_limits(self, running: Sequence[RunningModule]) -> None:
+        groups = self._groups
+        if groups is None:
+            return
+        for module in running:
+            if groups.kept(module.short) != module.allowance:
+                keep = partial(self._in_thread, groups.keep, module.short, module.allowance)
+                await self._failures.wait(f"Limiting {module.short}", keep)
 
     async def glance(self) -> None:
         """Read the memory in use; if it runs full, measure the modules and kill the one that takes it."""
@@ -225,7 +255,7 @@ class MemoryGuard:
     async def _kill_what_grows(self) -> None:
         running = self._modules.alive()
         sizes = await self._in_thread(_footprints, self._meter, {module.short: module.session for module in running})
-        usages = [Usage(one.short, sizes[one.short], one.limit) for one in running if sizes.get(one.short)]
+        usages = [Usage(one.short, sizes[one.short], one.allowance.memory) for one in running if sizes.get(one.short)]
         now = self._now()
         verdict = decide_at_once(usages, self._sizes, self._restarted(now), self._limits)
         self._act(verdict, sizes, now)
@@ -256,7 +286,7 @@ class MemoryGuard:
     def _noted(self, module: RunningModule, size: int) -> Usage:
         history = self._histories.setdefault(module.short, MemoryHistory(max(1, round(60 / self._limits.period))))
         history.add(size)
-        return Usage(module.short, size, module.limit, history.slope(_SLOPE_SAMPLES, self._limits.period))
+        return Usage(module.short, size, module.allowance.memory, history.slope(_SLOPE_SAMPLES, self._limits.period))
 
     def _warn_once(self, short: str | None, why: str) -> None:
         if not self._tight:

@@ -181,7 +181,7 @@ class SchemaTests(SynchronousTestCase):
         row = schema("services")["properties"]["services"]["items"]["properties"]
         self.assertEqual(set(row), camel(iter(ServiceRow.__annotations__)))
         entry = schema("catalog")["properties"]["modules"]["items"]["properties"]
-        known = camel(iter(CatalogEntry.__annotations__)) | {"memoryMB"}
+        known = camel(iter(CatalogEntry.__annotations__)) | {"memoryMB", "memoryLimitMB"}
         self.assertLessEqual(set(entry), known)
         for name in json_schemas.NAMES:
             Draft7Validator.check_schema(schema(name))

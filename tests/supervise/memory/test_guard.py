@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.supervise.limits import MemoryLimits
 from parachute_hub.supervise.memory.guard import MemoryGuard, RunningModule
+from parachute_hub.supervise.model import Allowance
 from tests.support.processes import FakeSystem, at_once
 
 MB = 1 << 20
@@ -39,7 +40,7 @@ class Modules:
     killed: list[str] = field(factory=list)
 
     def alive(self) -> list[RunningModule]:
-        return [RunningModule("vault", 7, None)]
+        return [RunningModule("vault", 7, Allowance())]
 
     def restart_for(self, short: str, why: str) -> None: ...
 

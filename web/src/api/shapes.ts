@@ -88,6 +88,8 @@ export interface Module extends Status {
   /** Its settings page needs a token, which opening it from here allows. */
   settings_token: boolean
   memory_mb: number | null
+  /** What it may use, and what it might if nothing was set: bytes, and percent of a processor. Null: no limit. */
+  limits: { memory: number | null; cpu: number | null; usual_memory: number | null; usual_cpu: number | null }
   /** Listed in the catalog. */
   first_party: boolean
   /** How its port differs from the registered one; `heal-port` fixes it. */
@@ -119,7 +121,9 @@ export interface ModuleSettings {
   autostart: boolean
   /** It gets the hub's registry credentials. */
   registry_keys: boolean
+  /** 0: no limit; null: as usual. */
   memory_limit: number | null
+  cpu_limit: number | null
   sleep_after: number | null
   /** The version to go back to. */
   previous: string | null

@@ -9,6 +9,7 @@ import { useResource } from "../state/resource"
 import { Before } from "../ui/beforeinstall"
 import { confirm } from "../ui/dialog"
 import { Past } from "../ui/gauges"
+import { Limits } from "../ui/limits"
 import { LogView } from "../ui/logview"
 import { Configuration } from "../ui/modulesettings"
 import { say } from "../ui/notices"
@@ -60,7 +61,7 @@ export function ModulePage({ short }: { short: string }) {
           <Card title="Log">
             <LogView path={`/api/modules/${encodeURIComponent(short)}/logs`} name={module.display_name} />
           </Card>
-          {module.pid && <Memory module={module} />}
+          <Consumption module={module} />
           <Configuration module={module} />
           <Reach module={module} />
           {!modules.jobOf(short) && <Keeping module={module} />}
@@ -188,6 +189,15 @@ function Companions({ module }: { module: Module }) {
   )
 }
 
+function Consumption({ module }: { module: Module }) {
+  return (
+    <Card title="Memory and processor">
+      {module.pid && <Memory module={module} />}
+      <Limits module={module} />
+    </Card>
+  )
+}
+
 function Memory({ module }: { module: Module }) {
   const past = useResource(`/api/overview/memory/${module.short}` as const)
   const { reload } = past
@@ -195,11 +205,7 @@ function Memory({ module }: { module: Module }) {
     const timer = setInterval(() => void reload(), MEMORY_EVERY)
     return () => clearInterval(timer)
   }, [reload])
-  return (
-    <Card title="Memory">
-      <Past past={past.data} name={module.display_name} />
-    </Card>
-  )
+  return <Past past={past.data} name={module.display_name} />
 }
 
 /** Start with the hub, updates, earlier versions and data. */
