@@ -17,6 +17,7 @@ from parachute_hub.proxy.front import Backend, Front
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.model import ModuleView
 from parachute_hub.proxy.module_buffers import ModuleBuffers
+from parachute_hub.proxy.poller import poller
 from parachute_hub.proxy.routes import Mount, Table
 from parachute_hub.system.logs import Masker
 
@@ -63,6 +64,7 @@ def front(port: int, module_port: int) -> Front:
         connector=reactor,
         access_log=log,
         limits=Limits(descriptors=descriptor_budget()),
+        attach=poller(reactor),
         buffered=ModuleBuffers().of,
     )
 

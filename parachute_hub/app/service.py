@@ -33,6 +33,7 @@ from parachute_hub.proxy.connection_limits import descriptor_budget
 from parachute_hub.proxy.front import Backend, Front, NoModules
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.module_buffers import ModuleBuffers
+from parachute_hub.proxy.poller import poller
 from parachute_hub.proxy.routes import Table
 from parachute_hub.settings import Settings
 from parachute_hub.site.errors import Refused
@@ -355,6 +356,7 @@ class Hub(Service):
                 descriptors=descriptor_budget(),
             ),
             access_log=access_log,
+            attach=poller(self.reactor),
             buffered=ModuleBuffers().of,
         )
 

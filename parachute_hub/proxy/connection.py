@@ -15,10 +15,10 @@ from parachute_hub.proxy.chunked import RequestBody
 from parachute_hub.proxy.dispatcher import Dispatcher
 from parachute_hub.proxy.head import HEAD_END, LINE_END, BadMessage, RequestHead, refuse_begun
 from parachute_hub.proxy.holding import Held
-from parachute_hub.proxy.interfaces import Handler, ReadState, TunnelEnd
+from parachute_hub.proxy.interfaces import Handler, ReadState, Socket, TunnelEnd
 from parachute_hub.proxy.plan import Plan
 from parachute_hub.proxy.routes import ErrorResponse
-from parachute_hub.proxy.transport import Socket, not_connected
+from parachute_hub.proxy.transport import not_connected
 
 _log = Logger()
 _FAULT = ErrorResponse(500, "internal_error", "Something went wrong in the hub. Its log has the details.", close=True)
@@ -58,7 +58,8 @@ class Connection(Held, BaseProtocol):
 
     def connectionMade(self) -> None:
         sockets.prepare(self.transport)
-        self.put = sockets.writer(self.transport)
+        self.transport = self._dispatcher.attach(self.transport, self)
+        self.put = self.transport.write
 
     def dataReceived(self, data: bytes) -> None:
         state = self.state
@@ -129,9 +130,8 @@ class Connection(Held, BaseProtocol):
 
     def answer(self, answer: ErrorResponse) -> None:
         """Answer the current request with one of the hub's own responses."""
-        request = self._request
         close = self.close or answer.close or self.state is not _RESPONSE or self._dispatcher.draining
-        self.put(pages.respond(answer, request, close=close))
+        self.put(pages.respond(answer, self._request, close=close))
         self.close = close
         self.finished()
 
@@ -149,8 +149,7 @@ class Connection(Held, BaseProtocol):
         self._tunnel = tunnel
         self._receive = receive
         early, self._buffer = bytes(self._buffer), b""
-        if self._paused:
-            # The client had sent more ahead than is buffered.
+        if self._paused:  # the client had sent more ahead than is buffered
             self.resumeProducing()
         self.waited_for()
         if early:

@@ -2,7 +2,7 @@
 
 from typing import Protocol, TypeVar
 
-from parachute_hub.proxy.interfaces import Handler
+from parachute_hub.proxy.interfaces import Attach, Handler
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.plan import Plan
 from parachute_hub.proxy.routes import ErrorResponse
@@ -17,6 +17,7 @@ class Dispatcher(Protocol[C]):
     now: float
     draining: bool
     holding: bool
+    attach: Attach
 
     def plan(self, peer: str, raw: bytes) -> Plan:
         """The routing decision for a request head. Raises BadMessage."""

@@ -21,7 +21,7 @@ from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.connection_limits import ConnectionLimiter, Port
 from parachute_hub.proxy.exchange import Exchange, Wait
 from parachute_hub.proxy.holding import KeptClient
-from parachute_hub.proxy.interfaces import Handler
+from parachute_hub.proxy.interfaces import Attach, Handler, unattached
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.metrics import Metrics
 from parachute_hub.proxy.model import HasSession, ModuleStates, ModuleView, NoTokenChecker, TokenChecker
@@ -68,8 +68,9 @@ class Backend:
 class Front(Factory):
     """Creates a Connection per client and dispatches its requests to the Site or a module.
 
-    `connector` and `clock` are the reactor. `metrics` and `access_log` record every request. `buffered` measures what
-    modules' sockets hold. `backend` is replaced once the hub is composed.
+    `connector` and `clock` are the reactor. `metrics` and `access_log` record every request. `attach` may serve sockets
+    faster than the reactor (`poller`). `buffered` measures what modules' sockets hold. `backend` is replaced once the
+    hub is composed.
     """
 
     noisy = False
@@ -85,6 +86,7 @@ class Front(Factory):
         limits: Limits | None = None,
         metrics: Metrics | None = None,
         access_log: AccessLog | None = None,
+        attach: Attach = unattached,
         buffered: Buffered = lambda local, remote: None,
     ) -> None:
         self.limits = limits or Limits()
@@ -92,6 +94,7 @@ class Front(Factory):
         self.now = clock.seconds()
         self.draining = False
         self.holding = False
+        self.attach = attach
         self.backend = backend
         self._planner = Planner(hops=hops, target_bytes=self.limits.target_bytes)
         self._site = site
@@ -260,6 +263,7 @@ class Front(Factory):
                 each=limits.requests_per_address,
                 head_bytes=limits.response_head_bytes,
                 connect_seconds=limits.connect_seconds,
+                attach=self.attach,
                 buffered=self._buffered,
             )
             pool.now = self.now

@@ -6,8 +6,7 @@ from attrs import frozen
 
 from parachute_hub.proxy import transport as sockets
 from parachute_hub.proxy.dispatcher import Dispatcher
-from parachute_hub.proxy.interfaces import Handler, ReadState, TunnelEnd
-from parachute_hub.proxy.transport import Socket
+from parachute_hub.proxy.interfaces import Handler, ReadState, Socket, TunnelEnd
 
 
 @frozen

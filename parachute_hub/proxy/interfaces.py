@@ -1,7 +1,11 @@
-"""The interfaces between a connection and what handles its requests."""
+"""The interfaces between a connection, its socket, and what handles its requests."""
 
+from collections.abc import Callable
 from enum import Enum, auto
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IProtocol
 
 
 class ReadState(Enum):
@@ -63,3 +67,50 @@ class TunnelEnd(Protocol):
 
     def hub_restarts(self) -> None:
         """A newer hub takes over."""
+
+
+class Socket(Protocol):
+    """The part of a TCP transport that the proxy uses. `bufferSize` is the read size and the write buffer limit."""
+
+    bufferSize: int
+
+    def write(self, data: bytes) -> None:
+        """Send, or queue for sending."""
+
+    def loseConnection(self) -> None:
+        """Close once everything is sent."""
+
+    def loseWriteConnection(self) -> None:
+        """Close our direction once everything is sent."""
+
+    def abortConnection(self) -> None:
+        """Reset the connection."""
+
+    def pauseProducing(self) -> None:
+        """Stop reading."""
+
+    def resumeProducing(self) -> None:
+        """Resume reading."""
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Let the transport pause this producer."""
+
+    def unregisterProducer(self) -> None: ...
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Send small segments immediately."""
+
+    def getPeer(self) -> IPv4Address | IPv6Address:
+        """The remote address."""
+
+    def getHost(self) -> IPv4Address | IPv6Address:
+        """The local address."""
+
+
+# Gives a protocol that was just connected the transport that it should use.
+Attach: TypeAlias = Callable[[Socket, IProtocol], Socket]
+
+
+def unattached(transport: Socket, protocol: IProtocol) -> Socket:
+    """Every transport is used as it is."""
+    return transport

@@ -7,6 +7,7 @@ from twisted.internet.protocol import ClientFactory
 from twisted.python.failure import Failure
 
 from parachute_hub.proxy.head import ResponseHead, parse_response
+from parachute_hub.proxy.interfaces import Attach, unattached
 from parachute_hub.proxy.shares import Shares
 from parachute_hub.proxy.transport import keep_little_unread
 from parachute_hub.proxy.upstream import Buffered, ResponseSink, Upstream
@@ -57,9 +58,11 @@ class Pool:
         each: int,
         head_bytes: int,
         connect_seconds: float,
+        attach: Attach = unattached,
         buffered: Buffered = lambda local, remote: None,
     ) -> None:
         self.port = port
+        self.attach = attach
         self.head_bytes = head_bytes
         self.now = 0.0
         self._connector = connector

@@ -1,4 +1,4 @@
-"""Writes to a transport without waiting for the event loop. The only file that uses names private to Twisted."""
+"""Options of sockets, and what the kernel says about them."""
 
 import array
 import contextlib
@@ -6,12 +6,12 @@ import fcntl
 import socket
 import struct
 import termios
-from collections.abc import Callable
-from functools import partial
-from typing import Any, Protocol
 
-from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.tcp import Connector
+
+from parachute_hub.proxy.interfaces import Socket
+from parachute_hub.proxy.poller import PolledSocket
 
 # Read size in bytes. A transport buffers as much for a slow reader before it pauses the producer, so a client's
 # transport has little until it has taken PROVEN bytes of a response. Large reads save a
@@ -30,44 +30,6 @@ _SEGMENT = 1400
 _KEEPIDLE, _KEEPINTVL, _WINDOW_CLAMP, _INFO, _USER_TIMEOUT, _NOTSENT_LOWAT = 4, 5, 10, 11, 18, 25
 # In struct tcp_info: bytes acknowledged and bytes received, each of 64 bits; the state CLOSE.
 _BYTES_AT, _INFO_SIZE, _CLOSED = 120, 136, 7
-
-
-class Socket(Protocol):
-    """The part of a TCP transport that the proxy uses. `bufferSize` is the read size and the write buffer limit."""
-
-    bufferSize: int
-
-    def write(self, data: bytes) -> None:
-        """Send, or queue for sending."""
-
-    def loseConnection(self) -> None:
-        """Close once everything is sent."""
-
-    def loseWriteConnection(self) -> None:
-        """Close our direction once everything is sent."""
-
-    def abortConnection(self) -> None:
-        """Reset the connection."""
-
-    def pauseProducing(self) -> None:
-        """Stop reading."""
-
-    def resumeProducing(self) -> None:
-        """Resume reading."""
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Let the transport pause this producer."""
-
-    def unregisterProducer(self) -> None: ...
-
-    def setTcpNoDelay(self, enabled: bool) -> None:
-        """Send small segments immediately."""
-
-    def getPeer(self) -> IPv4Address | IPv6Address:
-        """The remote address."""
-
-    def getHost(self) -> IPv4Address | IPv6Address:
-        """The local address."""
 
 
 def prepare(transport: Socket) -> None:
@@ -151,10 +113,10 @@ def socket_of(transport: Socket) -> socket.socket | None:
 
 def queued(transport: Socket) -> int:
     """Bytes that wait in the transport's buffer until the kernel takes them."""
-    if hasattr(transport, "_tempDataLen"):
-        size: int = len(transport.dataBuffer) - transport.offset + transport._tempDataLen  # type: ignore[attr-defined]
-        return size
-    return 0
+    if isinstance(transport, PolledSocket):
+        return transport.queued
+    # Without what was written in this turn of the loop.
+    return len(transport.dataBuffer) - transport.offset if isinstance(transport, FileDescriptor) else 0
 
 
 def unsent(transport: Socket) -> int:
@@ -171,29 +133,3 @@ def unsent(transport: Socket) -> int:
 def not_connected(data: bytes) -> None:
     """Instead of a writer, until there is one. Not a method, which would tie its owner to itself."""
     raise RuntimeError("This connection is not made yet.")
-
-
-def writer(transport: Socket) -> Callable[[bytes], None]:
-    """The fastest way to write to this transport.
-
-    `transport.write` buffers the data, registers with the poller, sends on the next turn, and unregisters. Sending
-    directly while nothing is queued saves two system calls and a turn of the loop (39 % more requests per second).
-    Anything but a plain TCP transport, including TLS, uses its own `write`.
-    """
-    plain = all(hasattr(transport, name) for name in ("socket", "dataBuffer", "_tempDataBuffer"))
-    if plain and not getattr(transport, "TLS", False):
-        return partial(_send, transport)
-    return transport.write
-
-
-def _send(transport: Any, data: bytes) -> None:
-    if transport._tempDataBuffer or transport.dataBuffer or transport.disconnecting or not transport.connected:
-        transport.write(data)
-        return
-    try:
-        sent = transport.socket.send(data)
-    except OSError:
-        # Full or broken: the transport waits for space, or detects the error, on its own.
-        sent = 0
-    if sent < len(data):
-        transport.write(data[sent:] if sent else data)

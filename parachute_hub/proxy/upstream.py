@@ -11,8 +11,8 @@ from twisted.python.failure import Failure
 
 from parachute_hub.proxy.chunked import Chunked
 from parachute_hub.proxy.head import HEAD_END, BadMessage, ResponseHead
-from parachute_hub.proxy.interfaces import BodyKind
-from parachute_hub.proxy.transport import FIRST_READ, Socket, not_connected, unsent, writer
+from parachute_hub.proxy.interfaces import Attach, BodyKind, Socket
+from parachute_hub.proxy.transport import FIRST_READ, not_connected, unsent
 
 # Maximum 1xx responses before the final one; a module that sends more is in a loop.
 _MAX_INTERIM = 16
@@ -65,6 +65,7 @@ class ResponseSink(Protocol):
 class Owner(Protocol):
     """The pool, as its connections see it."""
 
+    attach: Attach
     head_bytes: int
     now: float
     heads_begun: dict["Upstream", float]
@@ -125,7 +126,8 @@ class Upstream(BaseProtocol):
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
         self.transport.bufferSize = FIRST_READ
-        self.put = writer(self.transport)
+        self.transport = self._pool.attach(self.transport, self)
+        self.put = self.transport.write
         sink, self._sink = self._sink, None
         if sink is not None:
             sink.got_connection(self)
