@@ -52,7 +52,6 @@ ENV PATH=/opt/parachute/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
     PARACHUTE_BIND_HOST=0.0.0.0 \
     PARACHUTE_BUN=/usr/local/bin/bun \
     PARACHUTE_LOCK_WAIT=30 \
-    PORT=1939 \
     BUN_INSTALL=/parachute/modules \
     BUN_INSTALL_BIN=/parachute/modules/bin \
     TMPDIR=/parachute/tmp \

@@ -1,10 +1,17 @@
 #!/bin/sh
 # Makes the mounted disk ours and runs the given command as uid 1000. Started as another user, it changes no owner.
-# `docker-entrypoint.sh healthcheck` succeeds when the hub answers.
+# `docker-entrypoint.sh healthcheck` succeeds when the hub answers. With PARACHUTE_ROLE=host and PARACHUTE_MODULE=vault
+# the same command runs one module for a hub on another machine, and answers probes at PARACHUTE_PROBE_PORT.
 set -eu
 
 home=${PARACHUTE_HOME:-/parachute}
 owner=1000
+if [ "${PARACHUTE_ROLE:-hub}" = host ]; then
+    export PARACHUTE_PROBE_PORT="${PARACHUTE_PROBE_PORT:-1938}"
+    asked=$PARACHUTE_PROBE_PORT
+else
+    asked=${PORT:-1939}
+fi
 export HOME="$home" TMPDIR="${TMPDIR:-$home/tmp}"
 
 say() {
@@ -13,10 +20,10 @@ say() {
 
 if [ "${1:-}" = healthcheck ]; then
     exec python3 -I -c '
-import http.client, os, sys
-connection = http.client.HTTPConnection("127.0.0.1", int(os.environ.get("PORT") or 1939), timeout=4)
+import http.client, sys
+connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=4)
 connection.request("GET", "/health")
-sys.exit(connection.getresponse().status != 200)'
+sys.exit(connection.getresponse().status != 200)' "$asked"
 fi
 
 if [ "$(id -u)" = 0 ]; then

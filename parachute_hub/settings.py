@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 DEFAULT_PORT = 1939
+HOST_PORT = 1940
+"""Where a module host listens."""
 REFERENCE_CATALOG = Path(__file__).parent / "static" / "packs" / "catalog.json"
 """The reference modules that a wheel carries: `--catalog reference`."""
 MODULE_PREFIX = "PARACHUTE_ENV_"
@@ -64,7 +66,8 @@ class InitialAdmin:
 class Settings:
     """Everything fixed for the life of this process.
 
-    `home` holds all state. `listen` is a Twisted endpoint description, `port` its TCP port, `another_port` how
+    `home` holds all state. `hosted` is the one module of a module host, None for a hub; `probe_port` is where a host
+    answers probes. `listen` is a Twisted endpoint description, `port` its TCP port, `another_port` how
     one chooses another. `origin` is the configured
     public origin (`scheme://host[:port]`, no trailing slash), `origin_source` where it was configured. `lock_wait` is
     how many seconds to wait for another hub to release the home. `trusted_hops` counts the proxies in front of us whose
@@ -76,6 +79,8 @@ class Settings:
     home: Path
     listen: str
     port: int
+    hosted: str | None = None
+    probe_port: int | None = None
     another_port: str = "--listen 1940"
     origin: str | None = None
     origin_source: Literal["option", "environment", "render", "fly", "none"] = "none"
@@ -136,7 +141,8 @@ def fold(options: Mapping[str, str | None], environ: Mapping[str, str]) -> Setti
 
     user_home = Path(given.get("HOME", "/"))
     home = Path(setting("home", "PARACHUTE_HOME") or user_home / ".parachute").expanduser().absolute()
-    listen = _listen(setting("listen", "PARACHUTE_LISTEN"), given)
+    hosted = _hosted(given)
+    listen = _listen(setting("listen", "PARACHUTE_LISTEN"), given, is_host=hosted is not None)
     origin, source = _origin(options.get("origin"), given)
     platform: Literal["render", "fly", "local"] = "local"
     if "RENDER" in given or "RENDER_EXTERNAL_URL" in given:
@@ -152,6 +158,8 @@ def fold(options: Mapping[str, str | None], environ: Mapping[str, str]) -> Setti
         home=home,
         listen=listen,
         port=_port_of(listen),
+        hosted=hosted,
+        probe_port=int(_number("PARACHUTE_PROBE_PORT", given, 0)) or None,
         another_port=_another_port(_port_of(listen), options, given),
         origin=origin,
         origin_source=source,
@@ -206,14 +214,25 @@ def is_origin(text: str) -> bool:
         return False
 
 
-def _listen(chosen: str | None, given: Mapping[str, str]) -> str:
+def _hosted(given: Mapping[str, str]) -> str | None:
+    """The module of a module host."""
+    if _choice("PARACHUTE_ROLE", given, ("hub", "host")) != "host":
+        return None
+    short = given.get("PARACHUTE_MODULE", "").strip()
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,63}", short):
+        raise BadSetting("PARACHUTE_MODULE must be the short name of the module that this host runs, such as vault.")
+    return short
+
+
+def _listen(chosen: str | None, given: Mapping[str, str], *, is_host: bool = False) -> str:
     """The endpoint description; `chosen` may also be a port, or an address and a port as in `0.0.0.0:8080`.
 
     >>> _listen("8080", {}), _listen("[::]:8080", {})
     ('tcp:8080:interface=127.0.0.1', 'tcp:8080:interface=\\\\:\\\\:')
     """
-    interface = given.get("PARACHUTE_BIND_HOST", "127.0.0.1")
-    port, name = given.get("PORT", str(DEFAULT_PORT)), "PORT"
+    # A host is there for another machine, and lets nobody in without the right key.
+    interface = given.get("PARACHUTE_BIND_HOST", "0.0.0.0" if is_host else "127.0.0.1")
+    port, name = given.get("PORT", str(HOST_PORT if is_host else DEFAULT_PORT)), "PORT"
     if chosen:
         short = re.fullmatch(r"(?!tcp[46]?:)(?:(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):)?(\d+)", chosen.strip())
         if short is None:

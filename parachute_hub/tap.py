@@ -4,7 +4,8 @@ from twisted.application.service import IService
 from twisted.internet import reactor
 from twisted.python import usage
 
-from parachute_hub.app.service import CannotListen, Hub
+from parachute_hub.app.listening import CannotListen
+from parachute_hub.app.service import Hub
 from parachute_hub.settings import BadSetting, Settings, from_process
 from parachute_hub.system.hardening import harden
 from parachute_hub.system.home import HomeError
@@ -45,9 +46,18 @@ class Options(usage.Options):
 def makeService(options: Options) -> IService:
     """The hub, with its home locked and its port bound. Exits with one line if either fails."""
     harden()
-    hub = Hub(options.settings, reactor)
+    hub = _kind(options.settings)(options.settings, reactor)
     try:
         hub.occupy()
     except (HomeError, CannotListen) as error:
         raise SystemExit(f"parachute: {error}") from None
     return hub
+
+
+def _kind(settings: Settings) -> type[Hub]:
+    """A hub, or a module host."""
+    if settings.hosted is None:
+        return Hub
+    from parachute_hub.app.host import Host
+
+    return Host

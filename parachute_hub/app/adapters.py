@@ -60,10 +60,17 @@ class FreshLauncher:
 
     launcher: ModuleLauncher
     origins: Origins
+    variables: Callable[[], Mapping[str, str]] = dict
 
     async def launch(self, short: str) -> Launch:
         """Raises CannotLaunch."""
-        around = evolve(self.launcher.around, issuer=self.origins.issuer(), origins=tuple(self.origins.answering()))
+        before = self.launcher.around
+        around = evolve(
+            before,
+            issuer=self.origins.issuer(),
+            origins=tuple(self.origins.answering()),
+            module_variables={**before.module_variables, **self.variables()},
+        )
         return await evolve(self.launcher, around=around).launch(short)
 
 

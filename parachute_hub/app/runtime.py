@@ -3,11 +3,13 @@
 import random
 import socket
 import time
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psutil
 from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
@@ -15,6 +17,7 @@ from twisted.logger import Logger
 from twisted.web.client import Agent
 
 from parachute_hub.accounts.model import Origins
+from parachute_hub.admin.modules_bodies import Room
 from parachute_hub.app.adapters import FreshLauncher
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.discovery import ModuleLinks, placed
@@ -61,14 +64,16 @@ class ModuleRuntime:
     links: ModuleLinks
 
 
-def build_engine(core: ProcessContext, origins: Origins) -> ModuleRuntime:
-    """Create the engine without starting anything."""
+def build_engine(
+    core: ProcessContext, origins: Origins, variables: Callable[[], Mapping[str, str]] = dict
+) -> ModuleRuntime:
+    """Create the engine without starting anything. `variables` are more `PARACHUTE_ENV_*` for modules."""
     bus = Bus()
     bus.subscribe(_tell)
     kernel = Kernel.find()
     confiner = Confiner(kernel=kernel, forbidden=_forbidden(core.settings.home))
     on_disk = assembly.files(_outside(core, bus, origins, confiner))
-    launcher = FreshLauncher(on_disk.launcher, origins)
+    launcher = FreshLauncher(on_disk.launcher, origins, variables)
     counters = Cgroup.find()
     heads = LogHeads(core.reactor, bus.emit)
 
@@ -239,3 +244,15 @@ def _catalog(core: ProcessContext) -> Catalog:
     except BadCatalog as error:
         _log.error("{why} Using the built-in catalog instead.", why=str(error))
         return Catalog()
+
+
+def room_of(engine: ModuleRuntime, short: str) -> Room:
+    """What this module and the others share. The hub has its part of the memory."""
+    container, directory = engine.supervisor.container(), engine.modules.files.directory
+    given = (directory.records.get(other).memory_limit or 0 for other in directory.shorts() if other != short)
+    return Room(
+        ports=directory.ports(),
+        memory=(container.limit or int(psutil.virtual_memory().total)) - container.hub,
+        given=sum(given),
+        processors=psutil.cpu_count() or 1,
+    )

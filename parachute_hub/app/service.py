@@ -1,6 +1,5 @@
 """The hub as one Twisted service: lock the home, listen, compose, run, shut down."""
 
-import errno
 import os
 import signal
 import sys
@@ -14,7 +13,7 @@ from twisted.application.service import Application, Service
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.task import deferLater
 from twisted.internet.tcp import Port
 from twisted.internet.threads import deferToThreadPool
@@ -25,6 +24,7 @@ from twisted.web.server import Site
 from parachute_hub import __version__
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.hub_log import HubLog
+from parachute_hub.app.listening import CannotListen, why_not, with_backlog
 from parachute_hub.app.request_caller import RequestCaller
 from parachute_hub.backup import switch
 from parachute_hub.migration import home as older_home
@@ -43,7 +43,7 @@ from parachute_hub.store import newer
 from parachute_hub.system import heap
 from parachute_hub.system.executors import WriterThread
 from parachute_hub.system.file_writer import FileWriter
-from parachute_hub.system.home import DATABASE, Home, HomeTaken, HomeTooNew
+from parachute_hub.system.home import DATABASE, Home, HomeError, HomeTaken, HomeTooNew
 from parachute_hub.system.logs import LineObserver, Masker
 from parachute_hub.system.timestamps import to_the_second
 
@@ -52,15 +52,9 @@ DRAIN_SECONDS = 5.0
 RESTART_SECONDS = 0.2
 # Until the modules of a start are up and its garbage is gone.
 SETTLE_SECONDS = 10.0
-# Connections that may wait to be accepted.
-BACKLOG = 1024
 # Connections per address, which may be a single client or a trusted proxy with everyone behind it.
 _FROM_A_CLIENT = 256
 _FROM_A_PROXY = 11_000
-
-
-class CannotListen(Exception):
-    """The port cannot be bound. The text names it."""
 
 
 class Composed(Protocol):
@@ -74,11 +68,6 @@ class Composed(Protocol):
 
     async def stop(self) -> None:
         """Stop jobs and modules; close the database."""
-
-
-def _with_backlog(listen: str) -> str:
-    """The endpoint with room for a crowd that arrives at once; Twisted's own 50 make the kernel drop clients."""
-    return f"{listen}:backlog={BACKLOG}" if listen.startswith("tcp") and ":backlog=" not in listen else listen
 
 
 def startup_backend(issuer: str) -> Backend:
@@ -140,6 +129,7 @@ class Hub(Service):
 
     def occupy(self) -> None:
         """Lock the home and bind the port. Raises HomeError or CannotListen before changing anything."""
+        self.check_home()
         why = newer.too_new(self.settings.home / DATABASE, self.home.hub_folder / newer.NOTE)
         if why is not None:
             raise HomeTooNew(why)
@@ -155,6 +145,22 @@ class Hub(Service):
             self._open_log()
         self._listen()
 
+    def check_home(self) -> None:
+        """Raises HomeError if the home is not a hub's."""
+        if (self.settings.home / "hub" / "host.json").exists():
+            raise HomeError(
+                f"{self.settings.home} is the home of a module host. Start it with `parachute module host`, "
+                "or give the hub another folder with --home."
+            )
+
+    def clients(self) -> IProtocolFactory:
+        """What serves those who connect."""
+        return self.front
+
+    def addresses(self) -> tuple[str, str]:
+        """Where it listens, and its public address."""
+        return self.settings.local_origin, self.settings.issuer
+
     def _open_log(self) -> None:
         self.hub_log.open(self.settings.home / "hub" / "logs", time.time())
         self.hub_log.mark(time.time(), "start", f"Parachute Hub {__version__} starts, pid {os.getpid()}.")
@@ -166,13 +172,13 @@ class Hub(Service):
         settings = self.settings
         heard: list[IListeningPort] = []
         failed: list[Failure] = []
-        listening = serverFromString(self.reactor, _with_backlog(settings.listen)).listen(self.front)
+        listening = serverFromString(self.reactor, with_backlog(settings.listen)).listen(self.clients())
         # TCP endpoints listen synchronously.
         listening.addCallbacks(heard.append, failed.append)
         if failed:
             error = failed[0].value
             why = error.socketError if isinstance(error, CannotListenError) else error
-            raise CannotListen(_why_not(why, settings))
+            raise CannotListen(why_not(why, settings))
         self._port = heard[0]
         if isinstance(self._port, Port):
             self.front.listening(self._port)
@@ -186,7 +192,7 @@ class Hub(Service):
         self.log.info(
             "Parachute Hub {version} listens on {where}, home {home}",
             version=__version__,
-            where=self.settings.local_origin,
+            where=self.addresses()[0],
             home=str(self.settings.home),
         )
         for warning in self.settings.warnings:
@@ -202,7 +208,7 @@ class Hub(Service):
         await self._put_restored_in_place()
         self._announce()
         # Importing takes half a second; /health is answered in the meantime.
-        compose = await deferToThreadPool(self.reactor, self.reactor.getThreadPool(), _load)
+        compose = await deferToThreadPool(self.reactor, self.reactor.getThreadPool(), self._load)
         if self._leaving:
             return
         core = ProcessContext(
@@ -229,7 +235,7 @@ class Hub(Service):
             newer.remember(self.home.hub_folder / newer.NOTE, __version__)
         await composed.start()
         self.phase.name = "up"
-        self.log.info("Ready: {origin}", origin=self.settings.issuer)
+        self.log.info("Ready: {origin}", origin=self.addresses()[1])
         self.reactor.callLater(SETTLE_SECONDS, heap.give_back)
 
     async def _put_restored_in_place(self) -> None:
@@ -335,6 +341,14 @@ class Hub(Service):
         self.hub_log.through(FileWriter())
         self.home.release()
 
+    def _load(self) -> Callable[[ProcessContext], Awaitable[Composed]]:
+        """Import the composition root on first use."""
+        heap.keep_loaded()
+        from parachute_hub.app.compose import compose
+
+        heap.keep_loaded()
+        return compose
+
     def _make_front(self) -> Front:
         settings = self.settings
         site = Site(self.root, timeout=None)
@@ -359,33 +373,6 @@ class Hub(Service):
             attach=poller(self.reactor),
             buffered=ModuleBuffers().of,
         )
-
-
-def _why_not(why: object, settings: Settings) -> str:
-    """Why the hub cannot listen, and what to do."""
-    number = why.errno if isinstance(why, OSError) else None
-    if number == errno.EADDRINUSE:
-        return (
-            f"Another program uses port {settings.port}, perhaps an earlier hub. Stop it, or choose another port: "
-            f"{settings.another_port}"
-        )
-    if number == errno.EACCES:
-        return (
-            f"This user may not use port {settings.port}; most systems keep those below 1024 for root. "
-            f"Choose another port: {settings.another_port}"
-        )
-    if number == errno.EADDRNOTAVAIL:
-        return f"This machine does not have the address of {settings.listen}. Listen on one that it has, or on 0.0.0.0."
-    return f"The hub cannot listen on {settings.listen}: {why}."
-
-
-def _load() -> Callable[[ProcessContext], Awaitable[Composed]]:
-    """Import the composition root on first use."""
-    heap.keep_loaded()
-    from parachute_hub.app.compose import compose
-
-    heap.keep_loaded()
-    return compose
 
 
 async def _nothing() -> None:

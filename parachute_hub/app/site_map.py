@@ -21,7 +21,6 @@ from parachute_hub.admin.audit_trail import Attempts, Refusals
 from parachute_hub.admin.disk_api import DiskArea
 from parachute_hub.admin.logs_api import HubLogArea, Logs
 from parachute_hub.admin.modules_api import ModulesArea
-from parachute_hub.admin.modules_bodies import Room
 from parachute_hub.admin.modules_view import ModulesView
 from parachute_hub.admin.overview_api import Memory, OverviewApi
 from parachute_hub.admin.package_api import PackageArea
@@ -33,7 +32,7 @@ from parachute_hub.app.adapters import ModuleTokens, self_check
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.discovery import advertised, tiles
 from parachute_hub.app.installed import InstalledModules
-from parachute_hub.app.runtime import ModuleRuntime
+from parachute_hub.app.runtime import ModuleRuntime, room_of
 from parachute_hub.modules.definition import json_schemas
 from parachute_hub.modules.launch.configuration import Configuration
 from parachute_hub.modules.packages.facts import PackageFacts
@@ -160,7 +159,7 @@ def admin_parts(
         ),
         configuration=configuration,
         logs=logs,
-        room=partial(_room, engine),
+        room=partial(room_of, engine),
         done=done,
     )
     packages = PackageArea(
@@ -295,18 +294,6 @@ def _measured(engine: ModuleRuntime) -> Memory:
         hub=psutil.Process().memory_info().rss,
         modules=modules,
         shares=shares,
-    )
-
-
-def _room(engine: ModuleRuntime, short: str) -> Room:
-    """What this module and the others share. The hub has its part of the memory."""
-    container, directory = engine.supervisor.container(), engine.modules.files.directory
-    given = (directory.records.get(other).memory_limit or 0 for other in directory.shorts() if other != short)
-    return Room(
-        ports=directory.ports(),
-        memory=(container.limit or int(psutil.virtual_memory().total)) - container.hub,
-        given=sum(given),
-        processors=psutil.cpu_count() or 1,
     )
 
 

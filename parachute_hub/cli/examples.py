@@ -140,6 +140,7 @@ EXAMPLES: Final = {
     "update": ("parachute update", "parachute update --yes"),
     "module new": ("parachute module new clock", "parachute module new site --static"),
     "module dev": ("parachute module dev ./clock", "parachute module dev ./clock --with vault"),
+    "module host": ("parachute module host vault", "parachute module host --pair"),
     "module test": ("parachute module test ./clock",),
     "module kit": ("parachute module kit ./clock",),
     "module check": ("parachute module check ./clock",),

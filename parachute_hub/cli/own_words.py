@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from parachute_hub.cli import commands, completion, lock, module_dev, module_new, recovery
+from parachute_hub.cli import commands, completion, lock, module_dev, module_host, module_new, recovery
 from parachute_hub.cli.grammar import Words
 
 
@@ -13,6 +13,9 @@ def add_words(words: Words) -> None:
     module_new.add_options(module.add("new", module_new.new, "Make a working module from a template."))
     module_dev.add_options(
         module.add("dev", module_dev.dev, "Run a module's folder behind a hub, and again as its files change.")
+    )
+    module_host.add_options(
+        module.add("host", module_host.host, "Run one module alone on this machine, for a hub on another.")
     )
     for name, action, text in (
         ("test", module_dev.test, "Run a module's own tests, with the bun of the hub."),

@@ -48,6 +48,7 @@ class InstallRequest:
     `folder` a local module folder. `env` is stored for the module; `vault` names the first vault. `granted` are the
     permissions that the owner has agreed to, if they were asked for more than usual. `init` is whether the package may
     run its `init.command`; None means that the owner was not asked. `integrity` is the hash that the package must have.
+    `only` means that the package must be the module `short`, and not one of another name.
     """
 
     short: str
@@ -63,6 +64,7 @@ class InstallRequest:
     granted: Permissions | None = None
     init: bool | None = None
     integrity: str | None = None
+    only: bool = False
 
     def params(self) -> dict[str, Any]:
         """What identifies the request. Environment values are left out because they may be secret."""
@@ -153,6 +155,8 @@ class Installer:
                 without_optional=request.without_optional or self.directory.records.get(request.short).without_optional,
             )
             arrival = await self.fetcher.fetch(work, order)
+            if request.only and arrival.short != request.short:
+                raise JobFailed(f"{request.package} is the module {arrival.short}, not {request.short}.")
             self._agree(request, arrival)
             self._agree_to_init(request, arrival)
             placed = await self.fetcher.place(work, arrival, *self._undos(arrival))
