@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 import parachute_hub.accounts
 import parachute_hub.oauth
 from parachute_hub import settings
+from parachute_hub.accounts.passkeys import challenges
 from parachute_hub.accounts.sessions import csrf
 from parachute_hub.accounts.sessions import policy as sessions
 from parachute_hub.accounts.signin import step_up
@@ -222,6 +223,7 @@ class IdentityTests(WorldCase):
             "session": [sessions.ABSOLUTE, sessions.IDLE],
             "sign-in waiting for its second factor": [sessions.PENDING_LOGIN],
             "proof": [sessions.PROOF],
+            "challenge for a passkey": [challenges.LIFETIME],
             "signing key": [keys.ROTATE_AFTER, keys.PUBLISH_AHEAD],
             "app that nobody approved or used": [lookup.UNVOUCHED_FOR],
         }

@@ -8,8 +8,14 @@ from twisted.logger import Logger
 from parachute_hub.accounts.encryption import Sealer
 from parachute_hub.accounts.humanize import ago
 from parachute_hub.accounts.model import AccessWatch, Caller, Clock, Random
+from parachute_hub.accounts.passkeys import assemble as passkeys_of
+from parachute_hub.accounts.passkeys.entry import PasskeySignIn
+from parachute_hub.accounts.passkeys.own import OwnPasskeys
+from parachute_hub.accounts.passkeys.service import Passkeys
+from parachute_hub.accounts.passkeys.verifier import Verifier
 from parachute_hub.accounts.people.account_api import AccountApi
 from parachute_hub.accounts.people.account_pages import AccountPages, Links
+from parachute_hub.accounts.people.account_views import App
 from parachute_hub.accounts.people.download_pages import DownloadPages, Exports
 from parachute_hub.accounts.people.invitations import Invitations, Vaults
 from parachute_hub.accounts.people.invite_pages import InvitePages
@@ -67,6 +73,9 @@ class Accounts:
     sign_in: SignIn
     account: SelfService
     people: People
+    passkeys: Passkeys
+    own_passkeys: OwnPasskeys
+    entry: PasskeySignIn
     invitations: Invitations
     deletions: VaultDeletions
     quotas: Quotas
@@ -138,6 +147,8 @@ def build(
     self_check: SelfCheck,
     watch: AccessWatch,
     links: Links,
+    apps: Callable[[str], Sequence[App]],
+    verifier: Verifier,
     vaults: Vaults,
     exports: Exports,
     clock: Clock,
@@ -147,9 +158,10 @@ def build(
 ) -> Accounts:
     """Create the accounts on a database, each service from the previous ones.
 
-    `sealer` encrypts second factors, `jar` names the cookies. `links` adds rows to the account page, `vaults` are those
-    that people can be given, `exports` reads them out. `older_hub` is
-    True if an older hub has used this home. `acted` hears of each act once it is committed.
+    `sealer` encrypts second factors, `jar` names the cookies. `links` adds rows to the account page, `apps` are a
+    user's connected apps there. `verifier` checks what passkeys sign. `vaults` are those that people can be given,
+    `exports` reads them out. `older_hub` is True if an older hub has used this home.
+    `acted` hears of each act once it is committed.
     """
     users, sessions, stored = Users(database), Sessions(database), StoredSettings(database)
     audit, write = Audit(database, acted), database.write
@@ -168,11 +180,25 @@ def build(
         clock=clock,
         random=random,
     )
+    keys = passkeys_of.build(
+        database,
+        users=users,
+        sessions=sessions,
+        second_factor=second_factor,
+        sign_in=sign_in,
+        guard=guard,
+        verifier=verifier,
+        origins=origin,
+        audit=audit,
+        clock=clock,
+        random=random,
+    )
     step_up = ProofsOfPresence(
         write=write,
         users=users,
         hasher=hasher,
         second_factor=second_factor,
+        passkeys=keys.passkeys,
         guard=guard,
         audit=audit,
         clock=clock,
@@ -195,6 +221,7 @@ def build(
         sessions=sessions,
         hasher=hasher,
         second_factor=second_factor,
+        passkeys=keys.rows,
         deletions=deletion_rows,
         audit=audit,
         watch=watch,
@@ -223,6 +250,17 @@ def build(
         audit=audit,
         clock=clock,
     )
+    own_keys = passkeys_of.own(
+        keys,
+        database,
+        users=users,
+        sessions=sessions,
+        second_factor=second_factor,
+        sign_in=sign_in,
+        presence=step_up,
+        audit=audit,
+        clock=clock,
+    )
     setup = Setup(
         people=people,
         sign_in=sign_in,
@@ -234,6 +272,7 @@ def build(
         has_owner=lambda: not gate.closed,
         clock=clock,
     )
+    origin.check(keys.passkeys.check_address)
     browser = Browser(jar=jar, caller=caller, origins=origin, random=random, secret=sealer.secret)
     recogniser = SessionRecogniser(sign_in, browser)
 
@@ -253,13 +292,17 @@ def build(
                     sessions=recogniser,
                     presence=step_up,
                     origin=origin,
+                    passkeys=keys.passkeys,
                     older_hub=older_hub,
                 ).app.resource(),
             ),
             MountedArea(
                 ("/login", "/logout", "/signup"),
-                LoginPages(sign_in=sign_in, browser=browser, sessions=recogniser, presence=step_up).app.resource(),
+                LoginPages(
+                    sign_in=sign_in, passkeys=keys.entry, browser=browser, sessions=recogniser, presence=step_up
+                ).app.resource(),
             ),
+            passkeys_of.part(own_keys, browser, recogniser, clock),
             MountedArea(
                 ("/account",),
                 AccountPages(
@@ -269,6 +312,8 @@ def build(
                     origins=origin,
                     when=ago(clock),
                     links=links,
+                    passkeys=own_keys,
+                    apps=apps,
                 ).app.resource(),
             ),
             MountedArea(
@@ -290,7 +335,12 @@ def build(
             MountedArea(
                 ("/api/me", "/account/session", "/api/account"),
                 AccountApi(
-                    account=account, presence=step_up, browser=browser, sessions=recogniser, origins=origin
+                    account=account,
+                    presence=step_up,
+                    passkeys=keys.passkeys,
+                    browser=browser,
+                    sessions=recogniser,
+                    origins=origin,
                 ).app.resource(),
             ),
             MountedArea(("/static/hub",), StaticFiles().app.resource()),
@@ -302,6 +352,9 @@ def build(
         sign_in=sign_in,
         account=account,
         people=people,
+        passkeys=keys.passkeys,
+        own_passkeys=own_keys,
+        entry=keys.entry,
         invitations=invitations,
         deletions=deletions,
         quotas=Quotas(rows=quotas, users=users, audit=audit, write=write, clock=clock),

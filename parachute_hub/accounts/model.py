@@ -44,12 +44,20 @@ class AccessWatch(Protocol):
 
 @frozen(kw_only=True)
 class Visitor:
-    """The browser of one request. `device` is the value of its device cookie, `session` that of its session cookie."""
+    """The browser of one request. `device` is the value of its device cookie, `session` that of its session cookie.
+
+    `origin` is where it is, `anonymous` the secret of its CSRF cookie. `proof` is what a form of the page at `path`
+    brings in place of the password, if anything.
+    """
 
     address: str
     user_agent: str = ""
     device: str | None = None
     session: str | None = None
+    origin: str = ""
+    anonymous: str = ""
+    path: str = ""
+    proof: str = ""
 
 
 @frozen(kw_only=True)

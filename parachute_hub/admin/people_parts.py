@@ -54,6 +54,8 @@ def people_parts(
         apps=apps,
         invitations=invitations,
         reach=reach,
+        passkeys=accounts.passkeys,
+        called=lambda user_id: accounts.people.get(user_id).called,
     )
     audit = AuditApi(who=who, audit=accounts.audit)
     return (

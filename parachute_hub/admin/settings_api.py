@@ -1,11 +1,13 @@
 """`/api/settings/hub-origin`: the hub's public address."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
 
 from klein import Klein
 from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.model import Clock
+from parachute_hub.accounts.passkeys.policy import Loss
 from parachute_hub.accounts.setup.public_origin import FORMER_SECONDS, FormerOrigin, HubOrigin
 from parachute_hub.site.answers import as_json
 from parachute_hub.site.area import area
@@ -15,11 +17,18 @@ from parachute_hub.site.errors import Refused
 from parachute_hub.system.timestamps import to_the_second
 
 
+class AffectedPasskeys(Protocol):
+    """Knows whose passkeys belong to the present address."""
+
+    def losses(self, text: str | None) -> Sequence[Loss]:
+        """Who loses passkeys when the address becomes `text`."""
+
+
 class SettingsApi:
     """Changing the address needs a step-up proof for `hub.origin`, since every token is bound to it.
 
     `apps` names the apps that are connected, `invitations` counts the open ones. `reach` says why this hub cannot be
-    reached at an address, or None.
+    reached at an address, or None. `called` is what a user is called.
     """
 
     app: Klein = area()
@@ -34,6 +43,8 @@ class SettingsApi:
         apps: Callable[[], Sequence[str]],
         invitations: Callable[[], int],
         reach: Callable[[str], Awaitable[str | None]],
+        passkeys: AffectedPasskeys,
+        called: Callable[[str], str],
     ) -> None:
         self._origin = origin
         self._who = who
@@ -42,6 +53,8 @@ class SettingsApi:
         self._apps = apps
         self._invitations = invitations
         self._reach = reach
+        self._passkeys = passkeys
+        self._called = called
 
     @app.route("/api/settings/hub-origin", methods=["GET"])
     def look(self, request: IRequest) -> bytes:
@@ -53,7 +66,8 @@ class SettingsApi:
     async def plan(self, request: IRequest) -> bytes:
         """What a change to the address `?hub_origin=` would mean. Asks the hub for itself there; changes nothing."""
         self._who.need(request, ADMIN)
-        origin = self._origin.plan(request.args.get(b"hub_origin", [b""])[0].decode("utf-8", "replace"))
+        text = request.args.get(b"hub_origin", [b""])[0].decode("utf-8", "replace")
+        origin = self._origin.plan(text)
         before = self._origin.issuer()
         # An address that stays the hub's for good is not given up by a change.
         until = self._clock() + FORMER_SECONDS if self._origin.stored() == before else None
@@ -65,17 +79,25 @@ class SettingsApi:
                 "from_answers_until": until and to_the_second(until),
                 "unreachable": await self._reach(origin),
                 "renew": {"apps": [*self._apps()], "invitations": self._invitations()},
+                "passkeys": [self._lost(loss) for loss in self._passkeys.losses(text)],
             },
         )
 
     @app.route("/api/settings/hub-origin", methods=["PUT", "POST"])
     async def choose(self, request: IRequest) -> bytes:
-        """`{hub_origin}`; null or an empty text restores the address configured at startup."""
+        """`{hub_origin}`; null or an empty text restores the address configured at startup.
+
+        Refused 409 `locks_out` while somebody has no other way in than passkeys of the present address.
+        """
         principal = self._who.need(request, ADMIN)
         chosen = _chosen(request)
         self._step_up.prove(request, principal, "hub.origin")
         await self._origin.choose(chosen, self._clock())
         return self._answer(request)
+
+    def _lost(self, loss: Loss) -> dict[str, Any]:
+        person = {"id": loss.user_id, "name": self._called(loss.user_id)}
+        return {"person": person, "passkeys": [*loss.passkeys], "all": loss.all, "locked_out": loss.locked_out}
 
     def _answer(self, request: IRequest) -> bytes:
         return as_json(

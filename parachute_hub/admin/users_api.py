@@ -126,7 +126,7 @@ class UsersApi:
 
     @app.route("/api/users/<user_id>/second-factor", methods=["DELETE"])
     async def remove_second_factor(self, request: IRequest, user_id: str) -> bytes:
-        """For a user who lost both the app and the recovery codes."""
+        """For a user who lost the app and the recovery codes, or a device with passkeys: all of it is removed."""
         actor = self._confirmed(request, f"user.second-factor:{user_id}")
         return as_json(request, {"user": self._shown(await self._people.remove_second_factor(actor, user_id))})
 
@@ -151,6 +151,7 @@ class UsersApi:
             "role": user.role,
             "password_changed": not user.must_change_password,
             "second_factor": self._people.has_second_factor(user.id),
+            "passkeys": self._people.count_passkeys(user.id),
             "email": user.email,
             "assigned_vaults": [*user.vaults],
             "vaults": dict(user.vaults),

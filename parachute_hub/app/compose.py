@@ -16,6 +16,7 @@ from twisted.web.client import Agent
 from parachute_hub.accounts import assemble as accounts_of
 from parachute_hub.accounts.assemble import Accounts
 from parachute_hub.accounts.encryption import KEY_FILE, Sealer
+from parachute_hub.accounts.passkeys.verifier import ProcessVerifier
 from parachute_hub.accounts.sessions import csrf
 from parachute_hub.accounts.setup.public_origin import Configured, HubOrigin
 from parachute_hub.accounts.signin.passwords import Hasher, HashThreads
@@ -306,6 +307,8 @@ def _accounts(
         self_check=self_check(core.health.instance, core.reactor),
         watch=oauth.connections,
         links=lambda signed_in: [("Connected apps", "Apps that may read or write your notes.", "/account/apps")],
+        apps=lambda user_id: [app.in_short() for app in oauth.connections.of_user(user_id)],
+        verifier=ProcessVerifier(core.reactor),
         vaults=vaults,
         exports=exports,
         clock=time.time,

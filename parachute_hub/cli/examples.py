@@ -87,6 +87,7 @@ EXAMPLES: Final = {
     "apps approve": ('parachute apps approve "Claude"',),
     "apps revoke": ('parachute apps revoke "Claude"',),
     "address show": ("parachute address show",),
+    "address plan": ("parachute address plan https://hub.example.com",),
     "address set": ("parachute address set https://hub.example.com",),
     "address reset": ("parachute address reset",),
     "address check": ("parachute address check",),

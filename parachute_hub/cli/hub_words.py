@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from parachute_hub.cli import completion, limits, request_words
 from parachute_hub.cli.client import CommandError, module_path
@@ -29,6 +30,38 @@ def _address_told(answer: Mapping[str, Any]) -> str:
     source = _SOURCES.get(answer["source"], f"set by {answer['source']}")
     others = [origin for origin in answer["origins"] if origin != answer["resolved_issuer"]]
     return "\n".join([f"{answer['resolved_issuer']} ({source})", *(f"also: {origin}" for origin in others)])
+
+
+def _plan(given: Given) -> dict[str, Any]:
+    address = vars(given.arguments).get("address") or ""
+    return dict(given.client.call("GET", f"{_ORIGIN}/plan?{urlencode({'hub_origin': address})}"))
+
+
+def _planned(plan: Mapping[str, Any]) -> list[str]:
+    """What a change of the address means, a line for each thing."""
+    lines = [plan["unreachable"]] if plan["unreachable"] else []
+    if plan["renew"]["apps"]:
+        lines.append(f"Connect these apps again: {', '.join(plan['renew']['apps'])}.")
+    if plan["renew"]["invitations"]:
+        lines.append("Send the links of open invitations again.")
+    for loss in plan["passkeys"]:
+        then = (
+            "has no way in then: new recovery codes come first" if loss["locked_out"] else "signs in by password then"
+        )
+        named = ", ".join(loss["passkeys"])
+        lines.append(
+            f"{loss['person']['name']} loses {'all' if loss['all'] else 'some'} passkeys ({named}), and {then}."
+        )
+    return lines
+
+
+def _warn_of_move(given: Given) -> str:
+    return "".join(f"{line}\n" for line in _planned(_plan(given)))
+
+
+def _show_plan(given: Given) -> tuple[dict[str, Any], str]:
+    plan = _plan(given)
+    return plan, "\n".join([f"From {plan['from']} to {plan['to']}:", *(_planned(plan) or ["Nothing is lost."])])
 
 
 def _show_address(given: Given) -> tuple[dict[str, Any], str]:
@@ -159,11 +192,19 @@ ADDRESS_WORDS: Final = (
         act=_show_address,
     ),
     Request(
+        word="address plan",
+        text="Show what a change of the public address would mean: apps to connect again, passkeys that end.",
+        route="GET /api/settings/hub-origin/plan",
+        options=(option("address", help="such as https://hub.example.com"),),
+        act=_show_plan,
+    ),
+    Request(
         word="address set",
         text="Change the public address. Apps have to be connected again.",
         route="PUT /api/settings/hub-origin",
         options=(option("address", help="such as https://hub.example.com"),),
         asks="Change the address to {address}? Connected apps have to be connected again.",
+        warns=_warn_of_move,
         body=lambda arguments, _: {"hub_origin": arguments.address},
         done="The address is {answer[resolved_issuer]} now.",
     ),
@@ -172,6 +213,7 @@ ADDRESS_WORDS: Final = (
         text="Use the address that the hub was started with again.",
         route="PUT /api/settings/hub-origin",
         asks="Forget the chosen address? Connected apps have to be connected again.",
+        warns=_warn_of_move,
         body=lambda *_: {"hub_origin": None},
         done="The address is {answer[resolved_issuer]} now.",
     ),

@@ -41,9 +41,10 @@ class Request:
 
     `route` is a row of `site.route_table`; its placeholder is filled by the argument `fills`. `chooses` are arguments
     that name an item of a list, after those in `first`. `body` and `query` make what is sent; `password` is the member
-    of the body that gets a new temporary password. `asks` is a question before. `shows` lists the answer, else `done`
-    is what is said; both texts are formats with the arguments and the `answer`. `job` follows the operation that it
-    starts. `act` does something else instead, and returns what to print as JSON and as text, or None if it has printed.
+    of the body that gets a new temporary password. `asks` is a question before, and `warns` what is said with it.
+    `shows` lists the answer, else `done` is what is said; both texts are formats with the arguments and the `answer`.
+    `job` follows the operation that it starts. `act` does something else instead, and returns what to print as JSON and
+    as text, or None if it has printed.
     """
 
     word: str
@@ -57,6 +58,7 @@ class Request:
     query: Members = _nothing
     password: str = ""
     asks: str = ""
+    warns: "Callable[[Given], str] | None" = None
     done: str = "Done."
     shows: Kind | None = None
     job: bool = False
@@ -98,10 +100,13 @@ def _action(request: Request) -> Callable[[Namespace], int]:
 def _run(request: Request, arguments: Namespace) -> int:
     client = client_of(arguments)
     found = {name: kind.choose(kind.all(client), vars(arguments)[name]) for name, kind in request.chooses.items()}
-    if request.asks and not agreed(arguments, request.asks.format(**vars(arguments))):
-        raise CommandError("Nothing was changed.")
+    given = Given(arguments=arguments, client=client, found=found)
+    if request.asks:
+        warning = request.warns(given) if request.warns is not None and not arguments.yes else ""
+        if not agreed(arguments, warning + request.asks.format(**vars(arguments))):
+            raise CommandError("Nothing was changed.")
     if request.act is not None:
-        answer, text = request.act(Given(arguments=arguments, client=client, found=found))
+        answer, text = request.act(given)
         if text is not None:
             show(arguments, answer, text)
         return 0

@@ -37,6 +37,10 @@ _CLAIMS = frozenset(
 
 _MODULE_HTML_POLICY = b"Content-Security-Policy: frame-ancestors 'self'; object-src 'none'; base-uri 'self'"
 _SANDBOX_POLICY = b"Content-Security-Policy: sandbox allow-scripts allow-forms allow-popups"
+# A page of a module has the hub's origin, and must not ask for the person's passkeys: what they confirm is the hub's.
+_NO_PASSKEYS = b"Permissions-Policy: publickey-credentials-get=(), publickey-credentials-create=()"
+# A module's own policy, in the form that cannot spoil ours behind it (RFC 8941, 3.2: the last one of a name counts).
+_PLAIN_POLICY = re.compile(rb"[a-z-]+=(?:\*|\([ a-z]*\))(?:, ?[a-z-]+=(?:\*|\([ a-z]*\)))*\Z").match
 _NO_SNIFFING = b"X-Content-Type-Options: nosniff"
 # Keeps nginx from buffering an event stream.
 _UNBUFFERED = b"X-Accel-Buffering: no"
@@ -47,8 +51,8 @@ _MCP_EXPOSED = (b"Mcp-Session-Id", b"WWW-Authenticate")
 _DROPPED = HOP_BY_HOP | _OVER_THE_ORIGIN | {b"content-length"}
 # Response headers that are inspected; all others pass unchanged.
 _LOOKED_AT = frozenset(
-    b"""access-control-allow-origin access-control-expose-headers content-type location refresh service-worker-allowed
-    set-cookie www-authenticate x-accel-buffering x-content-type-options""".split()
+    b"""access-control-allow-origin access-control-expose-headers content-type location permissions-policy refresh
+    service-worker-allowed set-cookie www-authenticate x-accel-buffering x-content-type-options""".split()
 )
 _REDIRECTS = frozenset((b"location", b"refresh"))
 
@@ -177,7 +181,7 @@ def response_lines(
                 if redirect is None:
                     continue
                 line = line if redirect == value else b"%b: %b" % (name.title(), redirect)
-            elif not _within(value.strip(b" \t"), place.prefix):
+            elif not _harmless(name, value.strip(b" \t"), place.prefix):
                 continue
         lines.append(line)
     if buffered and content_type.startswith(b"text/event-stream"):
@@ -188,8 +192,10 @@ def response_lines(
         # On every response, since browsers disagree about what they render as a page.
         lines += [_SANDBOX_POLICY, _MODULE_HTML_POLICY]
     elif content_type.startswith(b"text/html"):
-        lines.append(_MODULE_HTML_POLICY)
+        lines += [_MODULE_HTML_POLICY, _NO_PASSKEYS]
     else:
+        if b"xml" in content_type:
+            lines.append(_NO_PASSKEYS)
         return lines
     if sniffable:
         lines.append(_NO_SNIFFING)
@@ -213,6 +219,13 @@ def _redirect(name: bytes, value: bytes, place: ResponseRules, own_hosts: Collec
 
 
 _PLAIN_PATH = re.compile(rb"[0-9A-Za-z/_~.\-]*\Z").match
+
+
+def _harmless(name: bytes, value: bytes, prefix: bytes) -> bool:
+    """True for a policy that ours follows, and for a service worker's scope below the mount."""
+    if name == b"permissions-policy":
+        return _PLAIN_POLICY(value) is not None
+    return _within(value, prefix)
 
 
 def _within(scope: bytes, prefix: bytes) -> bool:

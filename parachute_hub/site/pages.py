@@ -19,7 +19,7 @@ UNDO = tags.script(src="/static/hub/undo.js", type="module")
 """For the head of pages with `data-undo` forms: they wait ten seconds."""
 
 KEY_REQUIRED = "key_required"
-_NEVER_KEPT = frozenset({"__key", "__password"})
+_NEVER_KEPT = frozenset({"__key", "__password", "__proof"})
 _FORM_BYTES = 16 * 1024
 _HEADINGS = {
     401: "Please sign in",

@@ -23,7 +23,10 @@ SECURITY_HEADERS: Mapping[str, str] = {
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Permissions-Policy": (
+        "camera=(), microphone=(), geolocation=(),"
+        " publickey-credentials-get=(self), publickey-credentials-create=(self)"
+    ),
 }
 
 

@@ -24,7 +24,7 @@ Proof = Literal["nothing", "secret", "client", "page", "password", "step-up", "o
 - `secret`: a form of ours (its CSRF token) with a secret in it: a password, the setup token, an invitation.
 - `client`: the client's id, its secret if it has one, and a code or token that it holds.
 - `page`: a session, and the form token that only our pages know.
-- `password`: as `page`, and the password or a code in the same request.
+- `password`: as `page`, and the password, a code or a proof by a passkey in the same request.
 - `step-up`: as `page`, and a fresh proof of presence for this very operation (`accounts/signin/step_up`).
 - `opened`: a session in which the person opened this by a step-up; for settings, a script of this origin.
 - `bearer`: an access token; no session will do.
@@ -196,7 +196,10 @@ ROWS: tuple[Row, ...] = (
     Row("POST", "/account/apps", "person", "page", "app-disconnected"),
     # The user's own account.
     Row("POST", "/login", "anyone", "secret", "sign-in"),
+    Row("POST", "/login/passkey/options", "anyone", "nothing"),
+    Row("POST", "/login/passkey", "anyone", "secret", "sign-in"),
     Row("POST", "/login/2fa", "anyone", "secret", "second-factor"),
+    Row("POST", "/login/2fa/options", "anyone", "secret"),
     Row("POST", "/login/key", "person", "password", "confirm"),
     Row("POST", "/logout", "anyone", "page", "sign-out"),
     Row("POST", "/account/setup/<token>", "anyone", "secret", "invite-redeemed"),
@@ -206,8 +209,12 @@ ROWS: tuple[Row, ...] = (
     Row("POST", "/account/name", "person", "page", "name-changed"),
     Row("POST", "/account/change-password", "person", "password", "password-changed"),
     Row("POST", "/account/2fa", "person", "password", "second-factor-on second-factor-off"),
+    Row("POST", "/account/passkeys/<passkey_id>", "person", "password", "passkey-removed passkey-renamed"),
     Row("POST", "/account/sessions", "person", "page", "session-ended other-sessions-ended"),
     Row("POST", "/api/account/step-up", "person", "password", "confirm"),
+    Row("POST", "/api/account/step-up/options", "person", "page"),
+    Row("POST", "/api/account/passkeys/start", "person", "password"),
+    Row("POST", "/api/account/passkeys", "person", "page", "passkey-added"),
     Row("POST", "/api/account/password", "person", "password", "password-changed"),
     Row("POST", "/api/account/2fa/start", "person", "password"),
     Row("POST", "/api/account/2fa/confirm", "person", "password", "second-factor-on"),

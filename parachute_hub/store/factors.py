@@ -1,4 +1,4 @@
-"""Second factors: authenticator apps and recovery codes."""
+"""Second factors: authenticator apps, passkeys in their place, and recovery codes."""
 
 from collections.abc import Iterable
 
@@ -13,12 +13,29 @@ class Factors:
         self._database = database
 
     def totp(self, user_id: str) -> Totp | None:
-        """The user's confirmed authenticator app; None if second factors are off."""
+        """The user's confirmed authenticator app, if any."""
         return self._find(user_id, confirmed=True)
 
     def unconfirmed(self, user_id: str) -> Totp | None:
         """An authenticator app that is not confirmed yet."""
         return self._find(user_id, confirmed=False)
+
+    def passkeys_since(self, user_id: str) -> float | None:
+        """Since when passkeys are the user's second factor; None if they are not."""
+        row = self._database.first(
+            "SELECT confirmed_at FROM second_factors WHERE user_id = ? AND kind = 'passkey'", (user_id,)
+        )
+        return None if row is None else float(row["confirmed_at"])
+
+    def by_passkeys(self, user_id: str, row_id: str, *, now: float, codes: Iterable[str]) -> None:
+        """Make the user's passkeys the second factor, with these (hashed) recovery codes, in one transaction."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO second_factors (id, user_id, kind, secret, created_at, confirmed_at)"
+                " VALUES (?, ?, 'passkey', x'', ?, ?)",
+                (row_id, user_id, now, now),
+            )
+            self.replace_codes(user_id, codes)
 
     def begin(self, totp: Totp) -> None:
         """Store an unconfirmed app, replacing an earlier one."""

@@ -45,6 +45,26 @@ class User:
 
 
 @frozen(kw_only=True)
+class Passkey:
+    """A person's passkey. `id` is the credential's, in base64url, and `rp_id` the host name that it belongs to.
+
+    `synced`: a provider may copy it to the person's other devices. `blocked_at`: since when it is refused, because a
+    copy of it was used.
+    """
+
+    id: str
+    user_id: str
+    name: str
+    rp_id: str
+    public_key: bytes = field(repr=False)
+    sign_count: int
+    synced: bool
+    created_at: float
+    last_used_at: float | None = None
+    blocked_at: float | None = None
+
+
+@frozen(kw_only=True)
 class VaultDeletion:
     """A vault that will be deleted. `whose` is the name of the person who had it, if any.
 

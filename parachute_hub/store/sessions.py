@@ -35,10 +35,13 @@ class Sessions:
         rows = self._database.read("SELECT * FROM sessions WHERE user_id = ? ORDER BY last_seen_at DESC", (user_id,))
         return [_session(row) for row in rows]
 
-    def touch(self, session_id: str, now: float) -> None:
-        """Update the last use. Not called on every request."""
+    def touch(self, session_id: str, now: float, address: str) -> None:
+        """Update the last use, and the place if it is known. Not called on every request."""
         with self._database.transaction() as connection:
-            connection.execute("UPDATE sessions SET last_seen_at = ? WHERE id = ?", (now, session_id))
+            connection.execute(
+                "UPDATE sessions SET last_seen_at = ?, address = coalesce(nullif(?, ''), address) WHERE id = ?",
+                (now, address, session_id),
+            )
 
     def end(self, session_id: str) -> None:
         with self._database.transaction() as connection:

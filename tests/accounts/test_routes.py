@@ -11,7 +11,10 @@ from tests.accounts.doors import DoorCase
 from tests.support.front_door import PASSWORD, BrowserTab
 
 # Forms that are sent before anybody is signed in: a token for the CSRF cookie stands in for the session's.
-BEFORE_SIGN_IN = {"/login", "/signup", "/login/2fa", "/logout", "/admin/setup/account", "/account/setup/<token>"}
+BEFORE_SIGN_IN = {
+    *("/login", "/login/passkey", "/login/passkey/options", "/login/2fa", "/login/2fa/options"),
+    *("/signup", "/logout", "/admin/setup/account", "/account/setup/<token>"),
+}
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 SECRET_FREE = {"/static/hub/<name>"}
 

@@ -20,6 +20,7 @@ from tests.accounts.doors import DoorCase
 from tests.oauth.tokens.test_tokens_api import TokensCase
 from tests.support.at_once import at_once
 from tests.support.atomic import OneTransaction
+from tests.support.authenticator import Authenticator
 from tests.support.front_door import PASSWORD
 from tests.support.moving_in import MovingIn
 from tests.support.oauth import fake_csrf
@@ -154,6 +155,32 @@ class PeopleTests(DoorCase):
         change = lambda: account.change_password(again, VISITOR, PASSWORD, OTHER_PASSWORD)  # noqa: E731
         self.try_each([("password-changed", lambda: at_once(change()))])
         self.try_each([("sign-out", lambda: at_once(signing.leave(again, VISITOR)))])
+
+    def test_passkeys(self) -> None:
+        self.owner()
+        visitor, device = evolve(VISITOR, origin="http://localhost"), Authenticator("http://localhost")
+        me, own, confirm = self.entered("ada"), self.accounts.own_passkeys, self.accounts.step_up
+
+        def add() -> None:
+            options = at_once(own.begin(me, visitor, PASSWORD))
+            at_once(own.passkeys.add(me, visitor, device.create(options), "Laptop"))
+
+        def copied() -> None:
+            signed = device.get(confirm.ask(me, visitor, "user.invite"), device.credentials[-1])
+            device.credentials[-1].count = 0
+            at_once(confirm.issue(me, visitor, "user.invite", passkey=signed))
+
+        self.try_each([("passkey-added", add)])
+        device.credentials[-1].count = 5
+        copied()
+        key = device.credentials[-1].id
+        self.try_each(
+            [
+                ("passkey-blocked", copied),
+                ("passkey-renamed", lambda: at_once(own.rename(me, visitor, key, "Desk", PASSWORD))),
+                ("passkey-removed", lambda: at_once(own.remove(me, visitor, key, PASSWORD))),
+            ]
+        )
 
 
 class AppsAndTokensTests(TokensCase):

@@ -58,7 +58,7 @@ class LoginTests(SynchronousTestCase):
         page.get_by_role("link", name="Add second factor").click()
         self.look(page, "factor-off")
         page.get_by_label("Your password").fill(PASSWORD)
-        self.press(page, "Begin")
+        self.press(page, "Set up an app")
         expect(page.get_by_role("img", name="QR code for your app")).to_be_visible()
         self.look(page, "factor-started")
         page.get_by_text("Cannot scan?").click()
@@ -120,7 +120,7 @@ class LoginTests(SynchronousTestCase):
                 page.get_by_label("Password").fill(PASSWORD)
                 page.get_by_role("button", name="Sign in").dblclick()
                 page.wait_for_url(lambda place: "/login" not in place)
-                for path, words in (("account", "Your account"), ("account/sessions", "Signed-in browsers")):
+                for path, words in (("account", "Your account"), ("account/sessions", "Sessions and devices")):
                     page.goto(f"{url}/{path}", wait_until="commit")
                     expect(page.get_by_role("heading", level=1)).to_have_text(words)
                     self.look(page, f"slow-{path.replace('/', '-')}")

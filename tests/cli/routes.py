@@ -92,7 +92,13 @@ NONE: Final = {
         _PAGES,
     ),
     "POST /api/confirmations": "every word on another machine, before what needs a proof",
-    **dict.fromkeys(("POST /login", "POST /login/2fa", "POST /login/key", "POST /logout"), "signing in and out"),
+    **dict.fromkeys(
+        (
+            *("POST /login", "POST /login/passkey", "POST /login/passkey/options", "POST /login/2fa"),
+            *("POST /login/2fa/options", "POST /login/key", "POST /logout"),
+        ),
+        "signing in and out",
+    ),
 }
 # Whole families of routes: every route that begins so.
 FAMILIES: Final = {"/account/": _OWN, "/api/account/": _OWN, "/admin/setup/": _WIZARD}

@@ -98,7 +98,7 @@ class SessionTests(Case):
 
     def test_rows_are_stored_as_given(self) -> None:
         self.assertEqual(self.sessions.get("s1"), SESSION)
-        self.sessions.touch("s1", 7.0)
+        self.sessions.touch("s1", 7.0, "")
         self.assertEqual(self.sessions.of_user("1"), [evolve(SESSION, last_seen_at=7.0)])
 
     def test_end_all_but_one(self) -> None:

@@ -18,6 +18,7 @@ from twisted.web.client import ResponseDone
 
 from parachute_hub.accounts.assemble import Accounts, build
 from parachute_hub.accounts.encryption import KEY_FILE, Sealer
+from parachute_hub.accounts.passkeys.worker import verify
 from parachute_hub.accounts.people.owner_reset import here
 from parachute_hub.accounts.setup.public_origin import Configured, HubOrigin
 from parachute_hub.accounts.setup.setup import unchecked
@@ -224,6 +225,13 @@ class FakeExports:
         return DeliveredBody(self.body)
 
 
+class DirectVerifier:
+    """What the process of `ProcessVerifier` does, in this one."""
+
+    async def verify(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
+        return verify(dict(job))
+
+
 class FrontDoor:
     """Accounts over a temporary database, mounted as a site behind its gate. Browsers connect from `address`, by plain
     http unless `https` is set. `tag` distinguishes its cookies from another hub's.
@@ -277,6 +285,8 @@ class FrontDoor:
             self_check=unchecked,
             watch=self.watch,
             links=lambda signed_in: (),
+            apps=lambda user_id: [("lamp", "Lamp", "Last used on 2026-11-01, connected from 192.0.2.9")],
+            verifier=DirectVerifier(),
             vaults=self.vaults,
             exports=self.exports,
             clock=self.clock,

@@ -356,7 +356,7 @@ function token(jti: string, scopes: string[], via: string, name: string) {
 }
 
 function person(username: string, role: Person["role"], vaults: Person["vaults"], display_name = "") {
-  const access = { vaults, assigned_vaults: Object.keys(vaults), second_factor: role === "admin" }
+  const access = { vaults, assigned_vaults: Object.keys(vaults), second_factor: role === "admin", passkeys: 1 }
   return {
     id: username,
     username,

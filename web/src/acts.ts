@@ -17,6 +17,10 @@ const WORDS: Record<string, string> = {
   "second-factor-on": "turned on a second factor",
   "second-factor-off": "turned off their second factor",
   "second-factor-removed": "turned off the second factor of",
+  "passkey-added": "added a passkey:",
+  "passkey-renamed": "renamed a passkey to",
+  "passkey-removed": "removed a passkey:",
+  "passkey-blocked": "used a passkey that somebody may have copied, now refused:",
   "recovery-codes-renewed": "created new recovery codes",
   "session-renewed": "signed in again",
   "session-ended": "signed out a browser",
@@ -28,7 +32,7 @@ const WORDS: Record<string, string> = {
   "invite-redeemed": "accepted an invitation",
   "invite-revoked": "revoked an invitation",
   "origin-changed": "changed the public address to",
-  confirm: "confirmed with their password",
+  confirm: "confirmed that it is them",
   "module-install": "installed",
   "module-upgrade": "updated",
   "module-rollback": "rolled back the update of",
@@ -108,7 +112,7 @@ const WORDS: Record<string, string> = {
 
 const REFUSED: Record<string, string> = {
   "sign-in": "tried to sign in and was refused",
-  confirm: "entered a wrong password",
+  confirm: "entered a wrong password, or used a wrong passkey",
   "second-factor": "entered a wrong code",
   "app-key-reused": "was disconnected because an old key of it was used again, for",
   "problem-found": "found a problem:",
@@ -149,7 +153,7 @@ const START: Record<string, RegExp> = {
   "Sign-ins": /^(sign-|step-up|second-factor$|confirm$|session-|other-sessions|first-sign-in)/,
   Modules: /^(module-|operation-|channel-|disk-)/,
   "Apps and tokens": /^(app-|.*-token$|rotate-|open-settings)/,
-  People: /^(user-|owner-|role-|vaults-|invit|password-|recovery-|second-factor-|name-|lock|notes-down)/,
+  People: /^(user-|owner-|role-|vaults-|invit|password-|recovery-|passkey-|second-factor-|name-|lock|notes-down)/,
   Backups: /^(backup-|restore)/,
   "The hub": /^(hub-|log-|origin-|problem|notice-|move|vault-(made|shared|kept|del)|share-|trash-|quota-)/,
 }

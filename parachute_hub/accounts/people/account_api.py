@@ -5,6 +5,7 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.forms import read_form
 from parachute_hub.accounts.model import Origins, SignedIn
+from parachute_hub.accounts.passkeys.service import Passkeys
 from parachute_hub.accounts.people.account_views import browser_name
 from parachute_hub.accounts.people.self_service import SelfService
 from parachute_hub.accounts.sessions.browser import Browser
@@ -27,12 +28,14 @@ class AccountApi:
         *,
         account: SelfService,
         presence: ProofsOfPresence,
+        passkeys: Passkeys,
         browser: Browser,
         sessions: SessionRecogniser,
         origins: Origins,
     ) -> None:
         self._account = account
         self._presence = presence
+        self._passkeys = passkeys
         self._browser = browser
         self._sessions = sessions
         self._origins = origins
@@ -52,6 +55,7 @@ class AccountApi:
                 "user": about,
                 "csrf": token_for(found.token),
                 "two_factor_enabled": self._account.standing(found).second_factor,
+                "passkeys": len(self._passkeys.usable(user.id, self._browser.origin(request))),
                 "password_change_required": user.must_change_password,
             },
         )
@@ -77,8 +81,8 @@ class AccountApi:
 
     @app.route("/api/account/step-up", methods=["POST"])
     async def step_up(self, request: IRequest) -> bytes:
-        """A step-up proof for one operation: `{operation, password|code}` returns `{proof, expires_at}`."""
-        found = self._need(request)
+        """A step-up proof for one operation: `{operation, password|code|passkey}` returns `{proof, expires_at}`."""
+        found = self._need(request, temporary=True)
         form = read_form(request)
         proof, expires_at = await self._presence.issue(
             found,
@@ -86,8 +90,19 @@ class AccountApi:
             form.text("operation"),
             password=form.text("password"),
             code=form.text("code"),
+            passkey=form.text("passkey"),
         )
         return as_json(request, {"proof": proof, "expires_at": to_the_second(expires_at)})
+
+    @app.route("/api/account/step-up/options", methods=["POST"])
+    def step_up_options(self, request: IRequest) -> bytes:
+        """Options for `navigator.credentials.get`, for `{operation}`: its answer is the `passkey` of the step-up.
+
+        For a form of a page the operation is `page:` and its path, and the proof is the form's `__proof`.
+        """
+        found = self._need(request, temporary=True)
+        operation = read_form(request).text("operation")
+        return as_json(request, self._presence.ask(found, self._browser.visitor(request), operation))
 
     @app.route("/api/account/password", methods=["POST"])
     async def password(self, request: IRequest) -> bytes:

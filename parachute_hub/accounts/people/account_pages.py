@@ -8,8 +8,10 @@ from twisted.web.iweb import IRequest
 from parachute_hub.accounts.forms import Form, query, read_form
 from parachute_hub.accounts.model import Origins, SignedIn
 from parachute_hub.accounts.pages import notice
+from parachute_hub.accounts.passkeys.own import OwnPasskeys
+from parachute_hub.accounts.passkeys.views import told
 from parachute_hub.accounts.people import account_views
-from parachute_hub.accounts.people.account_views import When
+from parachute_hub.accounts.people.account_views import App, When
 from parachute_hub.accounts.people.self_service import SelfService
 from parachute_hub.accounts.sessions.browser import Browser
 from parachute_hub.accounts.sessions.csrf import token_for
@@ -27,7 +29,8 @@ Links = Callable[[SignedIn], Sequence[tuple[str, str, str]]]
 class AccountPages:
     """Every page requires a session; changes also require the password in the same form.
 
-    `links` returns more rows for the account page, each (title, sentence, path), from other areas.
+    `links` returns more rows for the account page, each (title, sentence, path), from other areas; `apps` a user's
+    connected apps.
     """
 
     app: Klein = area()
@@ -41,7 +44,11 @@ class AccountPages:
         origins: Origins,
         when: When,
         links: Links,
+        passkeys: OwnPasskeys,
+        apps: Callable[[str], Sequence[App]],
     ) -> None:
+        self._passkeys = passkeys
+        self._apps = apps
         self._account = account
         self._browser = browser
         self._sessions = sessions
@@ -55,7 +62,12 @@ class AccountPages:
         """The account overview."""
         found = self._entered(request)
         content = account_views.overview(
-            found, self._account.standing(found), self._when, self._links(found), token_for(found.token)
+            found,
+            self._account.standing(found),
+            len(self._passkeys.passkeys.of_user(found.user.id)),
+            self._when,
+            self._links(found),
+            token_for(found.token),
         )
         done = [notice(_CHANGED)] if query(request, "done") == "password" else []
         return show(request, "Your account", [*done, content])
@@ -116,12 +128,17 @@ class AccountPages:
 
     @app.route("/account/sessions", methods=["GET", "HEAD"])
     async def browsers(self, request: IRequest) -> bytes:
-        """The user's signed-in browsers."""
-        found = self._entered(request)
+        """The user's signed-in browsers, passkeys and connected apps."""
+        found, passkeys = self._entered(request), self._passkeys.passkeys
         content = account_views.sessions(
-            self._account.sessions(found), found.session.id, self._when, token_for(found.token)
+            self._account.sessions(found),
+            found.session.id,
+            self._when,
+            token_for(found.token),
+            passkeys=[told(one, passkeys.names(), self._when) for one in passkeys.of_user(found.user.id)],
+            apps=self._apps(found.user.id),
         )
-        return show(request, "Signed-in browsers", content, head=UNDO)
+        return show(request, "Sessions and devices", content, head=UNDO)
 
     @app.route("/account/sessions", methods=["POST"])
     async def end_browsers(self, request: IRequest) -> bytes:
@@ -150,6 +167,10 @@ class AccountPages:
                 entered, codes = await self._account.confirm_second_factor(found, visitor, form.text("code"))
                 self._browser.enter(request, entered)
                 return show(request, "Recovery codes", account_views.codes(codes, "Your second factor is on."))
+            case "passkeys":
+                entered, codes = await self._passkeys.become_second_factor(found, visitor, form.text("password"))
+                self._browser.enter(request, entered)
+                return show(request, "Recovery codes", account_views.codes(codes, "Your second factor is on."))
             case "codes":
                 codes = await self._account.new_recovery_codes(found, visitor, form.text("password"))
                 return show(request, "Recovery codes", account_views.codes(codes, "The old codes are void."))
@@ -165,7 +186,10 @@ class AccountPages:
         self, request: IRequest, found: SignedIn, refused: Refused | None = None, *, began: bool = False
     ) -> bytes:
         started = self._account.started_second_factor(found, self._host()) if began else None
-        content = account_views.second_factor(self._account.standing(found), started, self._when, _said(found, refused))
+        passkeys = self._passkeys.passkeys.usable(found.user.id, self._browser.origin(request))
+        content = account_views.second_factor(
+            self._account.standing(found), started, len(passkeys), self._when, _said(found, refused)
+        )
         return show(request, "Second factor", content, refused=refused)
 
     def _name_form(

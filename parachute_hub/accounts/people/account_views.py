@@ -5,13 +5,19 @@ from collections.abc import Callable, Mapping, Sequence
 from twisted.web.template import Tag, tags
 
 from parachute_hub.accounts.model import SignedIn
-from parachute_hub.accounts.pages import fill
+from parachute_hub.accounts.pages import fill, notice
 from parachute_hub.accounts.people.self_service import AccountSecurity
 from parachute_hub.accounts.signin.second_factor import Started
 from parachute_hub.site.pages import Content, csrf_field, qr
 from parachute_hub.store.rows import Session
 
 When = Callable[[float], str]
+App = tuple[str, str, str]
+"""A connected app: its id, its name, a sentence."""
+
+_NO_CODES = (
+    "You have no recovery codes left. Make new ones under “Second factor”: they let you in without your passkeys."
+)
 _BROWSERS = (
     ("Edg/", "Edge"),
     ("OPR/", "Opera"),
@@ -31,7 +37,12 @@ _SYSTEMS = (
 
 
 def overview(
-    found: SignedIn, standing: AccountSecurity, when: When, links: Sequence[tuple[str, str, str]], token: str
+    found: SignedIn,
+    standing: AccountSecurity,
+    passkeys: int,
+    when: When,
+    links: Sequence[tuple[str, str, str]],
+    token: str,
 ) -> Tag:
     """The account overview."""
     user = found.user
@@ -56,9 +67,11 @@ def overview(
         called=user.called,
         username=user.username,
         role="an administrator of this hub" if user.is_admin else "a member of this hub",
-        message="",
+        message=notice(_NO_CODES, "busy") if standing.by_passkeys and not standing.codes_left else "",
         changed=when(user.password_changed_at),
         factor=f"On, {_count(standing.codes_left, 'recovery code')} left" if on else "Off",
+        passkeys=_count(passkeys, "passkey") if passkeys else "None yet: sign in without typing",
+        passkeys_action="Change passkeys" if passkeys else "Add a passkey",
         factor_action="Change second factor" if on else "Add second factor",
         sessions=_count(standing.sessions, "browser"),
         more=more,
@@ -104,15 +117,19 @@ def change_password(found: SignedIn, next_path: str, said: Mapping[str, Content]
     return fill("change-password", heading=heading, lead=lead, next=next_path, **said)
 
 
-def second_factor(standing: AccountSecurity, started: Started | None, when: When, said: Mapping[str, Content]) -> Tag:
-    """The second factor: off, being set up, or on."""
+def second_factor(
+    standing: AccountSecurity, started: Started | None, passkeys: int, when: When, said: Mapping[str, Content]
+) -> Tag:
+    """The second factor: off, being set up, or on. `passkeys` could be it."""
     if standing.second_factor:
         since = when(standing.enrolled_at or 0.0)
-        return fill("factor-on", since=since, left=_count(standing.codes_left, "recovery code"), **said)
+        kind = "Your passkeys are it" if standing.by_passkeys else "It is your authenticator app"
+        return fill("factor-on", kind=kind, since=since, left=_count(standing.codes_left, "recovery code"), **said)
     if started is not None:
         spaced = " ".join(started.secret[at : at + 4] for at in range(0, len(started.secret), 4))
         return fill("factor-started", qr=qr(started.url, "QR code for your app"), secret=spaced, **said)
-    return fill("factor-off", **said)
+    button = tags.button("Use my passkeys", type="submit", name="action", value="passkeys")
+    return fill("factor-off", passkeys=button if passkeys else "", **said)
 
 
 def codes(shown: Sequence[str], lead: str) -> Tag:
@@ -120,11 +137,35 @@ def codes(shown: Sequence[str], lead: str) -> Tag:
     return fill("factor-codes", lead=lead, codes=[tags.li(tags.code(code)) for code in shown])
 
 
-def sessions(shown: Sequence[Session], here: str, when: When, token: str) -> Tag:
-    """Signed-in browsers, each with a sign-out button."""
+def sessions(
+    shown: Sequence[Session], here: str, when: When, token: str, *, passkeys: Sequence[Content], apps: Sequence[App]
+) -> Tag:
+    """Signed-in browsers, each with a sign-out button; passkeys (their rows' texts), and connected apps."""
     rows = [_session(session, here, when, token) for session in shown]
     others = tags.button("Sign out all others", type="submit", class_="danger") if len(shown) > 1 else ""
-    return fill("sessions", problem="", rows=rows, csrf=csrf_field(token), others=others)
+    none = tags.p("None.", class_="quiet")
+    return fill(
+        "sessions",
+        problem="",
+        rows=rows,
+        csrf=csrf_field(token),
+        others=others,
+        passkeys=tags.ul(*(tags.li(one) for one in passkeys), class_="rows") if passkeys else none,
+        apps=tags.ul(*(_app(app, token) for app in apps), class_="rows") if apps else none,
+    )
+
+
+def _app(app: App, token: str) -> Tag:
+    client_id, name, text = app
+    end = tags.form(
+        csrf_field(token),
+        tags.input(type="hidden", name="client_id", value=client_id),
+        tags.button("Disconnect", tags.span(f" {name}", class_="unseen"), type="submit", class_="small"),
+        method="post",
+        action="/account/apps",
+        **{"data-undo": f"Disconnecting {name}"},
+    )
+    return tags.li(tags.div(tags.h3(name), tags.p(text, class_="quiet")), end)
 
 
 def browser_name(user_agent: str) -> str:
@@ -140,7 +181,7 @@ def browser_name(user_agent: str) -> str:
 
 def _session(session: Session, here: str, when: When, token: str) -> Tag:
     name = browser_name(session.user_agent)
-    text = f"{session.address}, used {when(session.last_seen_at)}, signed in {when(session.created_at)}"
+    text = f"Last seen at {session.address} {when(session.last_seen_at)}, signed in {when(session.created_at)}"
     if session.id == here:
         end: Tag = tags.span("this browser", class_="state state-ready")
     else:

@@ -13,6 +13,7 @@ from parachute_hub.accounts.signin.second_factor import SecondFactor
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.database import Database
 from parachute_hub.store.factors import Factors
+from parachute_hub.store.passkeys import Passkeys
 from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.users import Users
 from parachute_hub.store.vaults import VaultDeletionRows
@@ -45,6 +46,7 @@ def reset_owner(
             sessions=Sessions(database),
             hasher=Hasher(here),
             second_factor=second_factor,
+            passkeys=Passkeys(database),
             deletions=VaultDeletionRows(database),
             audit=Audit(database),
             watch=watch(database),

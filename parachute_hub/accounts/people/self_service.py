@@ -20,6 +20,7 @@ class AccountSecurity:
     """How an account is secured."""
 
     second_factor: bool
+    by_passkeys: bool
     enrolled_at: float | None
     codes_left: int
     sessions: int
@@ -54,6 +55,7 @@ class SelfService:
         user_id = signed_in.user.id
         return AccountSecurity(
             second_factor=self._second_factor.enabled(user_id),
+            by_passkeys=self._second_factor.passkeys_since(user_id) is not None,
             enrolled_at=self._second_factor.enrolled_at(user_id),
             codes_left=self._second_factor.codes_left(user_id),
             sessions=len(self._sessions.of_user(user_id)),
@@ -65,7 +67,7 @@ class SelfService:
 
     async def change_password(self, signed_in: SignedIn, visitor: Visitor, current: str, new: str) -> NewSession:
         """Change the password; other sessions and issued tokens end. Raises Refused 400, 401, 413, 429."""
-        if not current or not new:
+        if not new or not (current or visitor.proof):
             raise Refused(400, "password_required", "Type both your current password and the new one.")
         await self._presence.verify(signed_in, visitor, password=current)
         if new == current:

@@ -13,6 +13,7 @@ from parachute_hub.accounts.signin.passwords import Hasher
 from parachute_hub.accounts.signin.second_factor import SecondFactor
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.store.audit import Audit
+from parachute_hub.store.passkeys import Passkeys
 from parachute_hub.store.rows import Act, Role, User, VaultRole
 from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.users import LastAdmin, UsernameTaken, Users
@@ -45,6 +46,7 @@ class People:
         sessions: Sessions,
         hasher: Hasher,
         second_factor: SecondFactor,
+        passkeys: Passkeys,
         deletions: VaultDeletionRows,
         audit: Audit,
         watch: AccessWatch,
@@ -56,6 +58,7 @@ class People:
         self._sessions = sessions
         self._hasher = hasher
         self._second_factor = second_factor
+        self._passkeys = passkeys
         self._deletions = deletions
         self._audit = audit
         self._watch = watch
@@ -82,8 +85,12 @@ class People:
         raise not_found("This hub has no owner yet. Set it up at /admin/setup.")
 
     def has_second_factor(self, user_id: str) -> bool:
-        """True if signing in requires a code."""
+        """True if a password is not enough to sign in."""
         return self._second_factor.enabled(user_id)
+
+    def count_passkeys(self, user_id: str) -> int:
+        """How many passkeys the user has."""
+        return len(self._passkeys.of_user(user_id))
 
     async def first_owner(self, username: str, password: str, *, must_change: bool = False) -> User | None:
         """Create the owner of a fresh hub; None if another request was first. Raises Refused 400 for an invalid
@@ -133,11 +140,11 @@ class People:
     async def reset_owner(self, password: str) -> User:
         """Recovery for whoever controls the machine: give the oldest admin this one-time password.
 
-        The second factor is removed too, since it may be what was lost. Raises Refused 400 or 404.
+        Second factor and passkeys are removed too, since they may be what was lost or found. Raises Refused 400 or 404.
         """
         owner = self.owner()
         check_password(password, owner.username)
-        await self._change(lambda: self._second_factor.off(owner.id))
+        await self._change(lambda: self._only_password(owner.id))
         await self._put_password(Actor(name="(machine)"), "owner-reset", owner, password, must_change=True)
         return owner
 
@@ -184,11 +191,11 @@ class People:
         return await self._change(change)
 
     async def remove_second_factor(self, actor: Actor, user_id: str) -> User:
-        """Remove a lost second factor; the user must sign in again."""
+        """Remove a lost second factor and all passkeys; the user must sign in again, with the password."""
         user = self.get(user_id)
 
         def remove() -> None:
-            self._second_factor.off(user_id)
+            self._only_password(user_id)
             self._sessions.end_all(user_id)
             self._note(actor, "second-factor-removed", user.username)
 
@@ -286,6 +293,10 @@ class People:
             self._note(actor, action, user.username)
 
         await self._change(put)
+
+    def _only_password(self, user_id: str) -> None:
+        self._second_factor.off(user_id)
+        self._passkeys.remove_all(user_id)
 
     def _changed(self, user_id: str, own: Sequence[str]) -> None:
         """Somebody's vaults changed, and those who also use what is now their own may do less there."""

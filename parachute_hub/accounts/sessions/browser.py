@@ -19,6 +19,7 @@ from parachute_hub.system.random_tokens import is_token, new_token
 KEY_HEADER = "X-Parachute-Key"
 KEY_FIELD = "__key"
 PASSWORD_FIELD = "__password"
+PROOF_FIELD = "__proof"
 ARRIVAL = "/login/key"
 
 
@@ -49,11 +50,24 @@ class Browser:
     def visitor(self, request: IRequest) -> Visitor:
         """The browser, without authenticating it."""
         return Visitor(
-            address=self._caller.client_address(request),
+            address=self.address(request),
             user_agent=request.getHeader("user-agent") or "",
             device=self.cookie(request, cookies.DEVICE),
             session=self.cookie(request, cookies.SESSION),
+            origin=self.origin(request),
+            anonymous=self.cookie(request, cookies.CSRF) or "",
+            path=request.path.decode("latin-1"),
+            proof="" if request.method in csrf.SAFE_METHODS else peek(request, PROOF_FIELD) or "",
         )
+
+    def address(self, request: IRequest) -> str:
+        """The browser's address."""
+        return self._caller.client_address(request)
+
+    def origin(self, request: IRequest) -> str:
+        """The origin at which the browser opened the hub, whether or not it is one of the hub's."""
+        scheme = "https" if self._caller.is_secure(request) else "http"
+        return f"{scheme}://{(request.getHeader('host') or '').lower()}"
 
     def cookie(self, request: IRequest, name: str) -> str | None:
         return self._jar.read(request, name, secure=self._caller.is_secure(request))
@@ -159,9 +173,7 @@ class Browser:
         self._jar.forget(request, cookies.SESSION, secure=self._caller.is_secure(request))
 
     def _source(self, request: IRequest) -> csrf.Source:
-        scheme = "https" if self._caller.is_secure(request) else "http"
-        host = request.getHeader("host")
-        ours: Collection[str] = (*self._origins.bound(), f"{scheme}://{host}" if host else "")
+        ours: Collection[str] = (*self._origins.bound(), self.origin(request))
         return csrf.source(request.getHeader("sec-fetch-site"), request.getHeader("origin"), ours)
 
     def _check_token(self, request: IRequest, secrets: list[str]) -> None:

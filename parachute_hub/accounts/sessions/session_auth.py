@@ -26,7 +26,7 @@ class SessionRecogniser:
 
     def signed_in(self, request: IRequest) -> SignedIn | None:
         """The session of a request. Says nothing about which page sent the request."""
-        return self._sign_in.find(self._browser.cookie(request, cookies.SESSION))
+        return self._sign_in.find(self._browser.cookie(request, cookies.SESSION), self._browser.address(request))
 
     def recognise(self, request: IRequest) -> Principal | None:
         """The signed-in user; None without a valid session.

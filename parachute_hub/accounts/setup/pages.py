@@ -9,6 +9,7 @@ from twisted.web.iweb import IRequest
 from parachute_hub.accounts import validation
 from parachute_hub.accounts.forms import Form, answers_json, peek, query
 from parachute_hub.accounts.model import SignedIn
+from parachute_hub.accounts.passkeys.service import Passkeys
 from parachute_hub.accounts.sessions.browser import Browser
 from parachute_hub.accounts.sessions.csrf import token_for
 from parachute_hub.accounts.sessions.session_auth import CHANGE_PASSWORD, SessionRecogniser
@@ -43,6 +44,7 @@ class SetupPages:
         sessions: SessionRecogniser,
         presence: ProofsOfPresence,
         origin: HubOrigin,
+        passkeys: Passkeys,
         older_hub: bool = False,
     ) -> None:
         self._older_hub = older_hub
@@ -51,6 +53,7 @@ class SetupPages:
         self._browser = browser
         self._sessions = sessions
         self._origin = origin
+        self._passkeys = passkeys
 
     @app.route("/admin/setup", methods=["GET", "HEAD"])
     @app.route("/admin/setup/", methods=["GET", "HEAD"])
@@ -218,7 +221,14 @@ class SetupPages:
         found = self._sessions.signed_in(request)
         token = self._browser.page_token(request) if found is None else token_for(found.token)
         view: View = views.draw(
-            screen, self._setup, self._origin, token, refused, _kept(request, refused), older_hub=self._older_hub
+            screen,
+            self._setup,
+            self._origin,
+            token,
+            refused,
+            _kept(request, refused),
+            where=self._passkeys.place(self._browser.origin(request)),
+            older_hub=self._older_hub,
         )
         above = views.steps(screen)
         return show(request, view.title, view.content, refused=refused, head=view.head, above=above)

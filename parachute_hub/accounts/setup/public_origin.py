@@ -58,10 +58,15 @@ class HubOrigin:
         self._write = write
         self._configured = configured
         self._subscribers: list[Callable[[str], Awaitable[None]]] = []
+        self._checks: list[Callable[[str | None], None]] = []
 
     def subscribe(self, changed: Callable[[str], Awaitable[None]]) -> None:
         """Call `changed` with the new issuer on each change."""
         self._subscribers.append(changed)
+
+    def check(self, check: Callable[[str | None], None]) -> None:
+        """Ask `check` before each change, within its transaction. It raises Refused for one that must not be made."""
+        self._checks.append(check)
 
     def stored(self) -> str | None:
         """The owner's choice; None if the configured address is used."""
@@ -100,6 +105,11 @@ class HubOrigin:
         """The issuer that `choose` would lead to. Raises Refused 400 if the text is not an origin."""
         return self._read(text) or self._configured.origin or self._configured.local[0]
 
+    def bound_after(self, text: str | None) -> tuple[str, ...]:
+        """What `bound` would be after `choose`. Raises Refused 400."""
+        known = (self.plan(text), self._configured.origin, *self._configured.local)
+        return tuple(dict.fromkeys(origin for origin in known if origin is not None))
+
     def _read(self, text: str | None) -> str | None:
         try:
             return normal_origin(text, "The address") if text and text.strip() else None
@@ -116,12 +126,14 @@ class HubOrigin:
     async def choose(self, text: str | None, now: float) -> str:
         """Store another origin, or None to use the configured one. Returns the effective issuer.
 
-        Raises Refused 400 if it is not an origin.
+        Raises Refused 400 if it is not an origin, or what a check raises.
         """
         before = self.issuer()
         origin = self._read(text)
 
         def store() -> None:
+            for check in self._checks:
+                check(text)
             if origin is None:
                 self._stored.drop(STORED_ORIGIN)
             else:

@@ -8,6 +8,8 @@ from twisted.web.template import Tag, tags
 
 from parachute_hub.accounts import validation
 from parachute_hub.accounts.pages import fill, notice
+from parachute_hub.accounts.passkeys.policy import Place
+from parachute_hub.accounts.passkeys.views import obstacle
 from parachute_hub.accounts.setup import wizard
 from parachute_hub.accounts.setup.public_origin import HubOrigin
 from parachute_hub.accounts.setup.setup import Install, Setup
@@ -40,9 +42,12 @@ def draw(
     refused: Refused | None,
     kept: Mapping[str, str],
     *,
+    where: Place,
     older_hub: bool = False,
 ) -> View:
-    """One screen. `kept` are the values entered before an error. `older_hub`: an older hub has used this home."""
+    """One screen. `kept` are the values entered before an error. `where` tells whether passkeys work for this browser,
+    `older_hub` whether an older hub has used this home.
+    """
     said: dict[str, Content] = {"problem": problem(refused), "csrf": csrf_field(token)}
     match screen:
         case "account":
@@ -66,7 +71,7 @@ def draw(
             return View(title="Address", content=_reach(setup, origin, kept, {**said, "proof": _proof(refused)}))
         case "done":
             script = tags.script(src="/static/hub/copy.js", type="module")
-            return View(title="Ready", content=_done(setup, origin), head=script)
+            return View(title="Ready", content=_done(setup, origin, where), head=script)
 
 
 def steps(screen: Screen) -> Tag:
@@ -232,7 +237,7 @@ def _way(value: str, label: str, text: str, mode: str) -> Tag:
     return tags.label(button, tags.strong(label), tags.span(text, class_="figures"), class_="choice")
 
 
-def _done(setup: Setup, origin: HubOrigin) -> Tag:
+def _done(setup: Setup, origin: HubOrigin, where: Place) -> Tag:
     issuer = origin.issuer()
     progress = setup.progress
     chosen = {*(progress.chosen or ()), *(offer.short for offer in setup.offers() if offer.installed)}
@@ -251,4 +256,10 @@ def _done(setup: Setup, origin: HubOrigin) -> Tag:
     if running:
         names = ", ".join(install.offer.name for install in running)
         warning = [*([warning] if isinstance(warning, Tag) else []), notice(f"Still installing: {names}.", "busy")]
-    return fill("setup-done", issuer=issuer, open=notes, connect=connect, warning=warning)
+    return fill("setup-done", issuer=issuer, open=notes, connect=connect, warning=warning, passkey=_passkey(where))
+
+
+def _passkey(where: Place) -> Content:
+    if where.obstacle:
+        return obstacle(where, "/account/passkeys")
+    return tags.div(tags.a("Add a passkey", class_="button", href="/account/passkeys"), class_="actions")

@@ -1,14 +1,16 @@
-"""`/login`, `/login/2fa`, `/logout` and `/signup`."""
+"""`/login`, `/login/passkey`, `/login/2fa`, `/logout` and `/signup`."""
 
 from urllib.parse import quote
 
 from klein import Klein
 from twisted.web.iweb import IRequest
-from twisted.web.template import tags
+from twisted.web.template import Tag, tags
 
 from parachute_hub.accounts.forms import Form, query, read_form
 from parachute_hub.accounts.model import NewSession, PendingSecondFactor, SignedIn
 from parachute_hub.accounts.pages import fill
+from parachute_hub.accounts.passkeys.entry import PasskeySignIn, SecondFactors
+from parachute_hub.accounts.passkeys.views import obstacle
 from parachute_hub.accounts.sessions.browser import ARRIVAL, Browser
 from parachute_hub.accounts.sessions.csrf import token_for
 from parachute_hub.accounts.sessions.session_auth import CHANGE_PASSWORD, SessionRecogniser
@@ -18,12 +20,24 @@ from parachute_hub.site import cookies
 from parachute_hub.site.answers import as_json, see_other
 from parachute_hub.site.area import area
 from parachute_hub.site.errors import Refused
-from parachute_hub.site.pages import csrf_field, problem, show, show_message
+from parachute_hub.site.pages import Content, csrf_field, problem, show, show_message
 from parachute_hub.site.root import lead_to_apps
 from parachute_hub.site.safe_redirect import login_url, safe_next
 
 ADMIN_HOME = "/admin/"
 MEMBER_HOME = "/"
+_CODE_LEADS = {
+    SecondFactors(app=True, passkey=False): (
+        "Type the code that your authenticator app shows now, or one of your recovery codes."
+    ),
+    SecondFactors(app=True, passkey=True): (
+        "Type the code that your authenticator app shows now, use your passkey, or type one of your recovery codes."
+    ),
+    SecondFactors(app=False, passkey=True): "Use your passkey, or type one of your recovery codes.",
+    SecondFactors(app=False, passkey=False): (
+        "Your passkeys do not work at this address. Type one of your recovery codes."
+    ),
+}
 
 
 class LoginPages:
@@ -32,9 +46,16 @@ class LoginPages:
     app: Klein = area()
 
     def __init__(
-        self, *, sign_in: SignIn, browser: Browser, sessions: SessionRecogniser, presence: ProofsOfPresence
+        self,
+        *,
+        sign_in: SignIn,
+        passkeys: PasskeySignIn,
+        browser: Browser,
+        sessions: SessionRecogniser,
+        presence: ProofsOfPresence,
     ) -> None:
         self._presence = presence
+        self._passkeys = passkeys
         self._sign_in = sign_in
         self._browser = browser
         self._sessions = sessions
@@ -67,6 +88,32 @@ class LoginPages:
             return _go_on(request, form, "/login/2fa")
         return self._arrived(request, form, entered, next_path)
 
+    @app.route("/login/passkey/options", methods=["POST"])
+    def passkey_options(self, request: IRequest) -> bytes:
+        """What a script passes to `navigator.credentials.get`, the same for everybody."""
+        self._browser.check_page(request)
+        return as_json(request, self._passkeys.ask(self._browser.visitor(request)))
+
+    @app.route("/login/passkey", methods=["POST"])
+    async def by_passkey(self, request: IRequest) -> bytes:
+        """The answer to them: a passkey alone."""
+        form = self._browser.check_page(request)
+        next_path = safe_next(form.text("next"), "")
+        try:
+            entered = await self._passkeys.enter(form.text("passkey"), self._browser.visitor(request))
+        except Refused as refused:
+            if form.is_json:
+                raise
+            return await self._form(request, next_path, refused=refused)
+        return self._arrived(request, form, entered, next_path)
+
+    @app.route("/login/2fa/options", methods=["POST"])
+    def second_options(self, request: IRequest) -> bytes:
+        """The same for the passkeys of whoever typed the password in this browser."""
+        self._browser.check_page(request)
+        pending = self._browser.cookie(request, cookies.PENDING_LOGIN)
+        return as_json(request, self._passkeys.ask_second(pending, self._browser.visitor(request)))
+
     @app.route("/login/2fa", methods=["GET", "HEAD"])
     async def ask_code(self, request: IRequest) -> bytes:
         """The form for the second factor."""
@@ -76,13 +123,14 @@ class LoginPages:
 
     @app.route("/login/2fa", methods=["POST"])
     async def second_factor(self, request: IRequest) -> bytes:
-        """A code from the authenticator app, or a recovery code."""
-        form = self._browser.check_page(request)
+        """A code from the authenticator app, a recovery code, or a passkey."""
+        form, visitor = self._browser.check_page(request), self._browser.visitor(request)
         pending = self._browser.cookie(request, cookies.PENDING_LOGIN)
         try:
-            entered, next_path = await self._sign_in.with_code(
-                pending, form.text("code"), self._browser.visitor(request)
-            )
+            if form.text("passkey"):
+                entered, next_path = await self._passkeys.enter_second(pending, form.text("passkey"), visitor)
+            else:
+                entered, next_path = await self._sign_in.with_code(pending, form.text("code"), visitor)
         except Refused as refused:
             if form.is_json:
                 raise
@@ -164,19 +212,37 @@ class LoginPages:
     async def _form(
         self, request: IRequest, next_path: str, *, username: str = "", refused: Refused | None = None
     ) -> bytes:
+        csrf = csrf_field(self._browser.page_token(request))
         content = fill(
             "login",
             problem=problem(refused),
-            csrf=csrf_field(self._browser.page_token(request)),
+            csrf=csrf,
             next=next_path,
             username=username,
+            passkey=self._offer(request, csrf, next_path),
         )
         if next_path.startswith("/oauth/"):
             lead_to_apps(request)
         return show(request, "Sign in", content, refused=refused)
 
+    def _offer(self, request: IRequest, csrf: Tag, next_path: str) -> Content:
+        """The button for a passkey, which a script shows, or why there is none."""
+        where = self._passkeys.place(self._browser.visitor(request))
+        if where.works:
+            return fill("login-passkey", csrf=csrf, next=next_path)
+        return tags.details(tags.summary("Do you have a passkey?"), obstacle(where, "/login"))
+
     async def _code_form(self, request: IRequest, refused: Refused | None = None) -> bytes:
-        content = fill("code", problem=problem(refused), csrf=csrf_field(self._browser.page_token(request)))
+        csrf = csrf_field(self._browser.page_token(request))
+        pending, visitor = self._browser.cookie(request, cookies.PENDING_LOGIN), self._browser.visitor(request)
+        offers = self._passkeys.second_factors(pending, visitor)
+        content = fill(
+            "code",
+            problem=problem(refused),
+            csrf=csrf,
+            lead=_CODE_LEADS[offers],
+            passkey=fill("code-passkey", csrf=csrf) if offers.passkey else "",
+        )
         lead_to_apps(request)
         return show(request, "Second factor", content, refused=refused)
 

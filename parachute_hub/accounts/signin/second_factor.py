@@ -1,4 +1,4 @@
-"""A user's second factor: enabled only after a valid code, each code valid once."""
+"""A user's second factor: an app, enabled only after a valid code, or passkeys. Each code is valid once."""
 
 from attrs import field, frozen
 
@@ -33,13 +33,28 @@ class SecondFactor:
         self._random = random
 
     def enabled(self, user_id: str) -> bool:
-        """True if signing in requires a code."""
-        return self._factors.totp(user_id) is not None
+        """True if a password is not enough to sign in."""
+        return self.enrolled_at(user_id) is not None
 
     def enrolled_at(self, user_id: str) -> float | None:
         """When it was enabled, or None."""
         found = self._factors.totp(user_id)
-        return found.confirmed_at if found else None
+        return found.confirmed_at if found else self.passkeys_since(user_id)
+
+    def passkeys_since(self, user_id: str) -> float | None:
+        """Since when it is the user's passkeys; None if it is an app, or off."""
+        return self._factors.passkeys_since(user_id)
+
+    def by_passkeys(self, user_id: str) -> list[str]:
+        """Make the user's passkeys the second factor. Returns the recovery codes, to be shown once.
+
+        Raises Refused 409 if there is one already.
+        """
+        if self.enabled(user_id):
+            raise Refused(409, "already_enrolled", "A second factor is already on. Switch it off first to change it.")
+        codes = totp.new_recovery_codes(self._random)
+        self._factors.by_passkeys(user_id, new_id(self._random), now=self._clock(), codes=_hashes(codes))
+        return codes
 
     def codes_left(self, user_id: str) -> int:
         """Number of unused recovery codes."""
@@ -107,17 +122,17 @@ class SecondFactor:
 
         `older_code` is what the method of that name returned.
         """
-        found = self._factors.totp(user_id)
-        if found is None:
+        if not self.enabled(user_id):
             return None
         if older_code is not None:
             return "recovery" if self._factors.use_code(user_id, older_code) else None
         as_recovery = totp.recovery_hash(code)
         if as_recovery is not None:
             return "recovery" if self._factors.use_code(user_id, as_recovery) else None
-        secret = self._secret(found)
+        found = self._factors.totp(user_id)
+        secret = self._secret(found) if found else None
         step = totp.matching_step(secret, code, self._clock()) if secret else None
-        if step is None or not self._factors.use_step(found.id, step):
+        if found is None or step is None or not self._factors.use_step(found.id, step):
             return None
         return "otp"
 

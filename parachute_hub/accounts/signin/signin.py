@@ -132,8 +132,8 @@ class SignIn:
         self._note(user, action, visitor)
         return NewSession(user=user, token=token, device=device)
 
-    def find(self, token: str | None) -> SignedIn | None:
-        """The session for a cookie value, if valid."""
+    def find(self, token: str | None, address: str = "") -> SignedIn | None:
+        """The session for a cookie value, if valid. `address` is where it is used, if known."""
         if not token:
             return None
         now = self._clock()
@@ -146,7 +146,7 @@ class SignIn:
         if policy.should_touch(session, now) and session.id not in self._touching:
             # Not awaited. On a slow disk at most one update is pending.
             self._touching.add(session.id)
-            self._write(self._sessions.touch, session.id, now).addBoth(self._touched, session.id)
+            self._write(self._sessions.touch, session.id, now, address).addBoth(self._touched, session.id)
         return SignedIn(user=user, session=session, token=token)
 
     def lives(self, session_id: str) -> bool:
@@ -179,6 +179,10 @@ class SignIn:
             )
         )
         return PendingSecondFactor(token=token)
+
+    def note_refused(self, user: User | None, action: str, visitor: Visitor) -> None:
+        """Note a refused attempt, within a transaction."""
+        self._note(user, action, visitor, outcome="refused")
 
     def _note(self, user: User | None, action: str, visitor: Visitor, *, outcome: str = "ok") -> None:
         # Unknown usernames are not logged, because people type their password there by mistake.

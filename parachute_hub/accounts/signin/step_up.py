@@ -1,4 +1,4 @@
-"""Step-up: password or second factor again, for one named operation, valid once and for five minutes."""
+"""Step-up: password, second factor or passkey again, for one named operation, valid once and for five minutes."""
 
 import re
 from collections import OrderedDict
@@ -7,6 +7,7 @@ from attrs import frozen
 from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.model import Clock, Random, SignedIn, Visitor
+from parachute_hub.accounts.passkeys.service import Options, Passkeys
 from parachute_hub.accounts.sessions import policy
 from parachute_hub.accounts.signin.passwords import Hasher
 from parachute_hub.accounts.signin.second_factor import SecondFactor
@@ -14,7 +15,7 @@ from parachute_hub.accounts.signin.throttle import AttemptThrottle
 from parachute_hub.site.auth import Principal
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.audit import Audit
-from parachute_hub.store.rows import Act
+from parachute_hub.store.rows import Act, User
 from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
 from parachute_hub.system.random_tokens import hashed, new_token
@@ -44,6 +45,7 @@ class ProofsOfPresence:
         users: Users,
         hasher: Hasher,
         second_factor: SecondFactor,
+        passkeys: Passkeys,
         guard: AttemptThrottle,
         audit: Audit,
         clock: Clock,
@@ -53,6 +55,7 @@ class ProofsOfPresence:
         self._users = users
         self._hasher = hasher
         self._second_factor = second_factor
+        self._passkeys = passkeys
         self._guard = guard
         self._audit = audit
         self._clock = clock
@@ -60,8 +63,15 @@ class ProofsOfPresence:
         self._proofs: OrderedDict[str, Proof] = OrderedDict()
 
     async def verify(self, signed_in: SignedIn, visitor: Visitor, *, password: str = "", code: str = "") -> None:
-        """Verify that the user is present. Raises Refused 400, 401, 413 or 429."""
+        """Verify that the user is present. Raises Refused 400, 401, 413 or 429.
+
+        A form may bring a proof for its page instead, which a script of ours got with a passkey.
+        """
         user = signed_in.user
+        if visitor.proof:
+            if not self._use(visitor.proof, signed_in.session.id, page_operation(visitor.path)):
+                raise Refused(401, "invalid_credentials", "That took too long. Confirm it again.")
+            return
         if not password and not code:
             raise Refused(400, "password_required", "Type your password to confirm this.")
         attempt = await self._write(self._guard.begin, "step-up", user.id, visitor, user_id=user.id, strict=True)
@@ -77,27 +87,66 @@ class ProofsOfPresence:
             if right:
                 attempt.succeeded()
             else:
-                self._audit.note(
-                    Act(
-                        at=self._clock(),
-                        actor=user.username,
-                        action="confirm",
-                        outcome="refused",
-                        address=visitor.address,
-                    )
-                )
+                self._note_refused(user, visitor)
             return right
 
         if not await self._write(decide):
             raise Refused(401, "invalid_credentials", "That is not right. Try again.")
 
+    def ask(self, signed_in: SignedIn, visitor: Visitor, operation: str) -> Options:
+        """Options to confirm an operation with a passkey. Raises Refused 400 or 409."""
+        _check(operation)
+        return self._passkeys.ask(
+            visitor,
+            holder=signed_in.session.id,
+            purpose=_purpose(operation),
+            user_id=signed_in.user.id,
+            verified=True,
+        )
+
+    async def _verify_passkey(self, signed_in: SignedIn, visitor: Visitor, operation: str, passkey: str) -> None:
+        user = signed_in.user
+        attempt = await self._write(self._guard.begin, "step-up", user.id, visitor, user_id=user.id, strict=True)
+        signed = await self._passkeys.signed(
+            visitor,
+            passkey,
+            holder=signed_in.session.id,
+            purpose=_purpose(operation),
+            owner=user.id,
+            verified=True,
+        )
+
+        def decide() -> bool:
+            right = self._passkeys.accept(signed, visitor) is not None
+            if right:
+                attempt.succeeded()
+            else:
+                self._note_refused(user, visitor)
+            return right
+
+        if not await self._write(decide):
+            raise Refused(401, "invalid_credentials", "That passkey did not work. Try again, or type your password.")
+
+    def _note_refused(self, user: User, visitor: Visitor) -> None:
+        act = Act(at=self._clock(), actor=user.username, action="confirm", outcome="refused", address=visitor.address)
+        self._audit.note(act)
+
     async def issue(
-        self, signed_in: SignedIn, visitor: Visitor, operation: str, *, password: str = "", code: str = ""
+        self,
+        signed_in: SignedIn,
+        visitor: Visitor,
+        operation: str,
+        *,
+        password: str = "",
+        code: str = "",
+        passkey: str = "",
     ) -> tuple[str, float]:
         """A proof for this session and operation, and its expiry (epoch seconds). Raises like `verify`."""
-        if not _OPERATION.fullmatch(operation):
-            raise Refused(400, "invalid_operation", "Name the operation to confirm, such as user.delete:<id>.")
-        await self.verify(signed_in, visitor, password=password, code=code)
+        _check(operation)
+        if passkey:
+            await self._verify_passkey(signed_in, visitor, operation, passkey)
+        else:
+            await self.verify(signed_in, visitor, password=password, code=code)
         return self.grant(signed_in.session.id, operation)
 
     def grant(self, holder: str, operation: str) -> tuple[str, float]:
@@ -134,3 +183,17 @@ class ProofsOfPresence:
             return False
         del self._proofs[hashed(presented)]
         return self._clock() < proof.expires_at
+
+
+def page_operation(path: str) -> str:
+    """The operation that a form on a page is, for a passkey in place of the password."""
+    return f"page:{path}"
+
+
+def _purpose(operation: str) -> str:
+    return f"confirm {operation}"
+
+
+def _check(operation: str) -> None:
+    if not _OPERATION.fullmatch(operation):
+        raise Refused(400, "invalid_operation", "Name the operation to confirm, such as user.delete:<id>.")

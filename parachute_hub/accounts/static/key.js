@@ -21,6 +21,8 @@ if (next && location.hash.length > 1) {
   location.replace(next.href)
 }
 
+if (document.querySelector('input[autocomplete="current-password"], [data-passkey]')) import("/static/hub/passkey.js")
+
 document.addEventListener(
   "submit",
   (event) => {

@@ -17,6 +17,7 @@ from parachute_hub.store.rows import Act, Branch, Client, Grant
 from parachute_hub.store.tokens import Tokens
 from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
+from parachute_hub.system.timestamps import to_the_second
 
 
 @frozen(kw_only=True)
@@ -32,6 +33,11 @@ class ConnectedApp:
     active: bool
     branches: tuple[Branch, ...] = ()
     trouble: tuple[float, str] | None = None
+
+    def in_short(self) -> tuple[str, str, str]:
+        """Its id, its name, and a sentence about its last use."""
+        day = to_the_second(self.grant.last_at)[:10]
+        return self.client.client_id, self.client.name, f"Last used on {day}, connected from {self.grant.address}"
 
     def to_json(self) -> dict[str, Any]:
         """The API representation. `domain` is verified, `name` is self-asserted. Times are in epoch seconds."""

@@ -8,7 +8,9 @@ class WhoTests(DoorCase):
     def test_me_says_who_is_signed_in(self) -> None:
         tab = self.owner()
         me = tab.get_json("/api/me")
-        self.assertEqual(sorted(me), ["csrf", "hasSession", "password_change_required", "two_factor_enabled", "user"])
+        self.assertEqual(
+            sorted(me), ["csrf", "hasSession", "passkeys", "password_change_required", "two_factor_enabled", "user"]
+        )
         self.assertEqual((me["user"]["displayName"], me["two_factor_enabled"]), ("ada", False))
         self.assertEqual(BrowserTab(self.door).get_json("/api/me"), {"hasSession": False})
 

@@ -8,7 +8,10 @@ from tests.accounts.test_routes import UNSAFE, path_of, routes
 from tests.support.front_door import PASSWORD, BrowserTab
 
 # Nothing of these is done for a session: signing in, and joining by invitation.
-OTHERS = {"/login", "/login/2fa", "/login/key", "/admin/setup/account", "/account/setup/<token>"}
+OTHERS = {
+    *("/login", "/login/passkey", "/login/passkey/options", "/login/2fa", "/login/2fa/options", "/login/key"),
+    *("/admin/setup/account", "/account/setup/<token>"),
+}
 
 
 class CaughtCookies(DoorCase):

@@ -277,6 +277,7 @@ export interface Person {
   role: "admin" | "member"
   password_changed: boolean
   second_factor: boolean
+  passkeys: number
   vaults: Record<string, Role>
   own_vaults: string[]
   /** Bytes that their own vaults may take together; 0 for no limit. */
@@ -335,6 +336,8 @@ export interface AddressPlan {
   from_answers_until: string | null
   unreachable: string | null
   renew: { apps: string[]; invitations: number }
+  /** Whose passkeys belong to the present address. */
+  passkeys: { person: { id: string; name: string }; passkeys: string[]; all: boolean; locked_out: boolean }[]
 }
 
 /** What each log may take, in megabytes. */
@@ -394,6 +397,8 @@ export interface Me {
   hasSession: boolean
   csrf?: string
   two_factor_enabled?: boolean
+  /** How many passkeys work at this address. */
+  passkeys?: number
   user?: { id: string; displayName: string; role: "admin" | "member" }
   password_change_required?: boolean
 }

@@ -83,7 +83,7 @@ function One({ person, others, vaults, changed }: OneProps) {
             <Promote person={person} name={name} changed={changed} />
             <Access person={person} vaults={vaults} changed={changed} />
             <Reset person={person} />
-            {person.second_factor && <FactorOff person={person} changed={changed} />}
+            {(person.second_factor || person.passkeys > 0) && <FactorOff person={person} changed={changed} />}
             <Remove person={person} name={name} others={others} changed={changed} />
           </div>
         </More>
@@ -200,7 +200,10 @@ function FactorOff({ person, changed }: { person: Person; changed: () => Promise
   }
   return (
     <div>
-      <p class="hint">Only for someone who has lost both their authenticator app and their recovery codes.</p>
+      <p class="hint">
+        For someone who has lost their authenticator app and their recovery codes, or a device with a passkey. Their
+        passkeys are removed, too.
+      </p>
       <Button act={remove} done={`${person.username} now signs in with the password only`}>
         Turn off second factor
       </Button>

@@ -127,6 +127,13 @@ function Plan({ plan }: { plan: AddressPlan }) {
             , as <em>People</em> shows it.
           </li>
         )}
+        {plan.passkeys.map((one) => (
+          <li key={one.person.id}>
+            <strong>{one.person.name}</strong> loses {one.all ? "all passkeys" : "some passkeys"} ({list(one.passkeys)})
+            and signs in with {one.locked_out ? "nothing" : "the password"}.
+            {one.locked_out && " That is why the address cannot be changed yet: they need new recovery codes first."}
+          </li>
+        ))}
         <li>
           {plan.from_answers_until
             ? `Until ${day(plan.from_answers_until)}, ${plan.from} works as well, if its name still leads to this hub. Apps and links go on working there until then.`

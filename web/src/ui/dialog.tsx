@@ -5,6 +5,7 @@ import { useEffect, useId, useRef, useState } from "preact/hooks"
 import type { Hub } from "../api/hub"
 import { weighty } from "../words"
 import { Field } from "./parts"
+import { canSign, proveByPasskey } from "./passkey"
 
 /**
  * A modal dialog. The browser traps the focus and closes on Escape. Escape removes the element before the browser could
@@ -96,6 +97,23 @@ function Proof({ wanted: { operation, answer }, hub }: { wanted: Wanted; hub: Hu
   const [secret, setSecret] = useState("")
   const [problem, setProblem] = useState<string | null>(null)
   const [busy, setBusy] = useState(false)
+  const [passkeys, setPasskeys] = useState(false)
+  useEffect(() => {
+    if (canSign())
+      hub.me().then(
+        ({ passkeys }) => setPasskeys(!!passkeys),
+        () => undefined,
+      )
+  }, [])
+  const byPasskey = async () => {
+    setProblem(null)
+    try {
+      const proof = await proveByPasskey(hub, operation)
+      if (proof) end(proof)
+    } catch (failure) {
+      setProblem(failure instanceof Error ? failure.message : String(failure))
+    }
+  }
   const end = (proof: string | null) => {
     wanted.value = null
     answer(proof)
@@ -134,6 +152,11 @@ function Proof({ wanted: { operation, answer }, hub }: { wanted: Wanted; hub: Hu
           <button type="button" class="button" onClick={() => end(null)}>
             Cancel
           </button>
+          {passkeys && (
+            <button type="button" class="button" onClick={byPasskey}>
+              Use a passkey
+            </button>
+          )}
           <button type="submit" class="button primary" aria-busy={busy} disabled={busy}>
             Continue
           </button>

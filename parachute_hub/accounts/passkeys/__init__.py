@@ -1,0 +1,1 @@
+"""Passkeys (WebAuthn): adding them, signing in and confirming with them."""
