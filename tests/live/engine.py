@@ -123,6 +123,11 @@ class Machine:
         """The start of a command line that runs in this machine's network."""
         return ["nsenter", f"--net=/proc/{self._holder.pid}/ns/net", "--"]
 
+    @property
+    def pid(self) -> int:
+        """A process in this machine's network."""
+        return self._holder.pid
+
     @contextlib.contextmanager
     def inside(self) -> Iterator[None]:
         """While it holds, sockets made by this thread belong to this machine's network; they stay there."""
@@ -185,6 +190,37 @@ class Machine:
         self._holder.wait()
         assert self._holder.stdout is not None
         self._holder.stdout.close()
+
+
+class Cable:
+    """A private network of two machines, as a cable between them; it goes with them."""
+
+    def __init__(self, one: Machine, other: Machine) -> None:
+        self.addresses = ("10.77.0.1", "10.77.0.2")
+        self._ends = tuple(zip((one, other), ("pc0", "pc1"), strict=True))
+        names = [f"name {name} netns {machine.pid}" for machine, name in self._ends]
+        subprocess.run(f"ip link add {names[0]} type veth peer {names[1]}".split(), check=True)
+        for (machine, name), address in zip(self._ends, self.addresses, strict=True):
+            for words in (f"addr add {address}/24 dev {name}", f"link set {name} up"):
+                subprocess.run([*machine.entering, "ip", *words.split()], check=True)
+
+    def cut(self) -> None:
+        """Nothing passes any more, and nobody is told."""
+        self._each("iptables -I INPUT -i {} -j DROP")
+
+    def slow(self, kilobits: int) -> None:
+        """Pass this much a second, each way."""
+        self._each(f"tc qdisc replace dev {{}} root tbf rate {kilobits}kbit burst 3000 latency 500ms")
+
+    def mend(self) -> None:
+        """As it was."""
+        self._each("iptables -F INPUT")
+        self._each("tc qdisc replace dev {} root pfifo limit 1000")
+
+    def _each(self, words: str) -> None:
+        """Run this in each machine; `{}` is its end of the cable."""
+        for machine, name in self._ends:
+            subprocess.run([*machine.entering, *words.format(name).split()], check=True)
 
 
 @define
