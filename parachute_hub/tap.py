@@ -1,9 +1,12 @@
 """The `twistd parachute` plugin: command-line options and the service they start."""
 
+from typing import NoReturn
+
 from twisted.application.service import IService
 from twisted.internet import reactor
 from twisted.python import usage
 
+from parachute_hub.app import proving
 from parachute_hub.app.listening import CannotListen
 from parachute_hub.app.service import Hub
 from parachute_hub.settings import BadSetting, Settings, from_process
@@ -46,6 +49,8 @@ class Options(usage.Options):
 def makeService(options: Options) -> IService:
     """The hub, with its home locked and its port bound. Exits with one line if either fails."""
     harden()
+    if proving.asked():
+        _prove(options.settings)
     hub = _kind(options.settings)(options.settings, reactor)
     try:
         hub.occupy()
@@ -61,3 +66,15 @@ def _kind(settings: Settings) -> type[Hub]:
     from parachute_hub.app.host import Host
 
     return Host
+
+
+def _prove(settings: Settings) -> NoReturn:
+    """Say whether this hub would start, to one that runs."""
+    # Nothing else needs it.
+    from parachute_hub.app.trial_start import answer
+
+    try:
+        print(answer(settings))
+    except proving.NotProven as error:
+        raise SystemExit(f"parachute: {error}") from None
+    raise SystemExit(0)

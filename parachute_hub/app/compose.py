@@ -3,12 +3,10 @@
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 
-from attrs import field, frozen
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.web.client import Agent
@@ -32,6 +30,7 @@ from parachute_hub.app.adapters import (
 )
 from parachute_hub.app.address_change import AddressChange, AllowedHosts
 from parachute_hub.app.backup import build_backups
+from parachute_hub.app.composition import Composition
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.installed import ModuleStatusViews, RouteTables
 from parachute_hub.app.metrics import Tally, build_metrics
@@ -60,7 +59,6 @@ from parachute_hub.oauth.assemble import OAuth
 from parachute_hub.oauth.authorization.browser_session import PageSessions
 from parachute_hub.oauth.clients.metadata_fetch import DocumentFetcher
 from parachute_hub.proxy.front import Backend
-from parachute_hub.settings import Settings
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.cookies import Jar
 from parachute_hub.site.errors import Refused
@@ -79,48 +77,6 @@ from parachute_hub.system.timers import every
 PRUNE_SECONDS = 3600.0
 TRIM_SECONDS = 300.0
 _log = Logger()
-
-
-@frozen(kw_only=True)
-class Composition:
-    """The running hub (implements `service.Composed`).
-
-    `timers` start the site's periodic tasks. `leaving` runs before the modules stop, `closing` after.
-    """
-
-    backend: Backend
-    _settings: Settings
-    _engine: ModuleRuntime
-    _lag: LagProbe
-    _timers: Sequence[Callable[[], LoopingCall]] = ()
-    _leaving: Sequence[Callable[[], object]] = ()
-    _closing: Sequence[Callable[[], object]] = ()
-    _running: list[LoopingCall] = field(factory=list, init=False)
-
-    async def start(self) -> None:
-        """Start all enabled modules at once, and the periodic tasks."""
-        engine = self._engine
-        engine.supervisor.startService()
-        self._lag.startService()
-        if self._settings.safe_mode:
-            for short in engine.installed_modules.shorts():
-                engine.supervisor.hold(short, "Safe mode: the hub runs without modules. Unset PARACHUTE_SAFE_MODE.")
-        else:
-            engine.supervisor.boot(engine.modules.files.to_start())
-        self._running.extend(start() for start in self._timers)
-        self._running.extend(engine.modules.watch())
-
-    async def stop(self) -> None:
-        """Cancel and undo jobs, stop the modules, close everything."""
-        for leave in self._leaving:
-            leave()
-        for timer in self._running:
-            timer.stop()
-        await self._engine.modules.jobs.stop()
-        self._lag.stopService()
-        await self._engine.supervisor.stopService()
-        for close in self._closing:
-            close()
 
 
 async def compose(core: ProcessContext) -> Composition:
@@ -224,6 +180,8 @@ async def compose(core: ProcessContext) -> Composition:
         settings=core.settings,
         engine=engine,
         lag=lag,
+        in_place=core.in_place,
+        left=core.left,
         timers=(
             engine.sleeper.start,
             partial(every, core.reactor, PROBE_SECONDS, partial(_look, probe), "Writing to the disk"),
@@ -396,5 +354,7 @@ async def _without_database(core: ProcessContext, error: DatabaseUnusable) -> Co
         settings=core.settings,
         engine=engine,
         lag=lag,
+        in_place=core.in_place,
+        left=core.left,
         closing=(engine.modules.files.outside.files.stop,),
     )

@@ -5,7 +5,9 @@ from typing import Any
 
 from attrs import frozen
 
+from parachute_hub.app.handover import Left
 from parachute_hub.app.hub_log import HubLog
+from parachute_hub.app.restart_in_place import RestartInPlace
 from parachute_hub.proxy.front import Front
 from parachute_hub.settings import Settings
 from parachute_hub.site.health import Health, Phase
@@ -16,7 +18,7 @@ from parachute_hub.system.logs import Masker
 
 @frozen(kw_only=True)
 class ProcessContext:
-    """The objects that exist from the start of the process."""
+    """The objects that exist from the start of the process. `left` is what a hub before this one left in it."""
 
     settings: Settings
     reactor: Any
@@ -28,3 +30,5 @@ class ProcessContext:
     restart: Callable[[], None]
     hub_log: HubLog
     log_writer: FileWriter
+    in_place: RestartInPlace
+    left: Left | None

@@ -12,8 +12,9 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
+from parachute_hub.app.closed import startup_backend
 from parachute_hub.app.context import ProcessContext
-from parachute_hub.app.service import Composed, Hub, startup_backend
+from parachute_hub.app.service import Composed, Hub
 from parachute_hub.host.control import Control
 from parachute_hub.host.front import HostFront
 from parachute_hub.host.gate import Gate

@@ -1,7 +1,16 @@
-"""Listening on the hub's port, and what to tell if that fails."""
+"""Listening on the hub's port, anew or with the socket of the hub before, and what to tell if that fails."""
 
 import errno
+import os
+from typing import Any
 
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.python.failure import Failure
+
+from parachute_hub.app.handover import Handover
+from parachute_hub.proxy.front import Front
 from parachute_hub.settings import Settings
 
 # Connections that may wait to be accepted.
@@ -10,6 +19,36 @@ BACKLOG = 1024
 
 class CannotListen(Exception):
     """The port cannot be bound. The text names it."""
+
+
+def listen(reactor: Any, settings: Settings, clients: IProtocolFactory) -> IListeningPort:
+    """Bind the port. Raises CannotListen."""
+    heard: list[IListeningPort] = []
+    failed: list[Failure] = []
+    listening = serverFromString(reactor, with_backlog(settings.listen)).listen(clients)
+    # TCP endpoints listen synchronously.
+    listening.addCallbacks(heard.append, failed.append)
+    if failed:
+        error = failed[0].value
+        why = error.socketError if isinstance(error, CannotListenError) else error
+        raise CannotListen(why_not(why, settings))
+    return heard[0]
+
+
+def listen_again(reactor: Any, inherited: Handover, front: Front) -> IListeningPort:
+    """Go on with the socket of the hub before, on which clients may wait."""
+    port: IListeningPort = reactor.adoptStreamPort(inherited.listener, inherited.family, front)
+    os.close(inherited.listener)
+    return port
+
+
+def serve_again(reactor: Any, inherited: Handover, front: Front) -> None:
+    """Go on with the clients of the hub before."""
+    for client in inherited.clients:
+        server = reactor.adoptStreamConnection(client.descriptor, client.family, front)
+        os.close(client.descriptor)
+        if server is not None:
+            server.protocol.taken_over(client.sent)
 
 
 def with_backlog(listen: str) -> str:

@@ -39,6 +39,7 @@ from parachute_hub.supervise.memory.cgroup import Cgroup
 from parachute_hub.supervise.memory.module_groups import ModuleGroups
 from parachute_hub.supervise.model import ModuleState, Status
 from parachute_hub.supervise.process.probe import ask_busy
+from parachute_hub.supervise.process.process_tags import new_life
 from parachute_hub.supervise.sleeping import Sleeper
 from parachute_hub.supervise.supervisor import Supervisor
 from parachute_hub.system.executors import WriterThread
@@ -101,6 +102,7 @@ def build_engine(
             allowance=on_disk.directory.allowance,
             counters=counters,
             groups=ModuleGroups.prepare(counters),
+            life=core.left.life if core.left is not None else new_life(),
         )
     )
     installed_modules = InstalledModules(
@@ -218,15 +220,22 @@ def _outside(core: ProcessContext, bus: Bus, origins: Origins, confiner: Confine
         isolation=settings.isolation,
         landlock=confiner.kernel.abi if confiner.kernel.confines else 0,
         confiner=confiner,
-        gateway=Gateway(
-            reactor=core.reactor,
-            allows=permissions.allows,
-            is_public=is_public,
-            is_nearby=is_nearby,
-            resolve=partial(_resolve, core.reactor),
-        ),
+        gateway=_gateway(core),
         env_channel=settings.channel,
     )
+
+
+def _gateway(core: ProcessContext) -> Gateway:
+    gateway = Gateway(
+        reactor=core.reactor,
+        allows=permissions.allows,
+        is_public=is_public,
+        is_nearby=is_nearby,
+        resolve=partial(_resolve, core.reactor),
+    )
+    if core.left is not None and core.left.gateway is not None:
+        gateway.take_over(core.left.gateway)
+    return gateway
 
 
 async def _resolve(reactor: Any, host: str) -> list[str]:

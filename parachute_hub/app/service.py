@@ -6,13 +6,11 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Protocol, cast
+from typing import Any, NoReturn, Protocol
 from uuid import uuid4
 
 from twisted.application.service import Application, Service
-from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.error import CannotListenError
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.task import deferLater
 from twisted.internet.tcp import Port
@@ -22,21 +20,23 @@ from twisted.python.failure import Failure
 from twisted.web.server import Site
 
 from parachute_hub import __version__
+from parachute_hub.app import handover, proving
+from parachute_hub.app.closed import Closed, startup_backend
 from parachute_hub.app.context import ProcessContext
+from parachute_hub.app.handover import BadHandover, Handover
 from parachute_hub.app.hub_log import HubLog
-from parachute_hub.app.listening import CannotListen, why_not, with_backlog
+from parachute_hub.app.listening import listen, listen_again, serve_again
 from parachute_hub.app.request_caller import RequestCaller
+from parachute_hub.app.restart_in_place import RestartInPlace, end_processes, heed_signals
 from parachute_hub.backup import switch
 from parachute_hub.migration import home as older_home
 from parachute_hub.proxy.access_log import AccessLog
 from parachute_hub.proxy.connection_limits import descriptor_budget
-from parachute_hub.proxy.front import Backend, Front, NoModules
+from parachute_hub.proxy.front import Backend, Front
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.module_buffers import ModuleBuffers
 from parachute_hub.proxy.poller import poller
-from parachute_hub.proxy.routes import Table
 from parachute_hub.settings import Settings
-from parachute_hub.site.errors import Refused
 from parachute_hub.site.health import Health, Phase
 from parachute_hub.site.root import MountedArea, Root
 from parachute_hub.store import newer
@@ -70,30 +70,6 @@ class Composed(Protocol):
         """Stop jobs and modules; close the database."""
 
 
-def startup_backend(issuer: str) -> Backend:
-    """Send every request to the site, which answers that the hub is starting."""
-    table = Table.unknown(issuer)
-    return Backend(table=lambda: table, modules=NoModules())
-
-
-class Closed:
-    """The gate while the hub is `starting`, `stopping` or `failed`: only /health is answered."""
-
-    def __init__(self, phase: str) -> None:
-        self._phase = phase
-
-    def check(self, method: bytes, path: bytes, html: bool) -> Refused | None:
-        """503 for everything else, with a page that reloads itself."""
-        if path == b"/health":
-            return None
-        if self._phase == "failed":
-            return Refused(
-                503, "failed", "The hub could not start. Fix the problem shown in its log, then restart the hub."
-            )
-        text = f"The hub is {self._phase}. Try again in a moment."
-        return Refused(503, self._phase, text, headers={"Retry-After": "1", "Refresh": "1"})
-
-
 class Hub(Service):
     """The service that `twistd` runs."""
 
@@ -118,6 +94,15 @@ class Hub(Service):
         self.front = self._make_front()
         self._port: IListeningPort | None = None
         self._leaving = False
+        self._inherited: Handover | None = None
+        self.in_place = RestartInPlace(
+            reactor=reactor,
+            front=self.front,
+            settings=settings,
+            leave=self._make_way,
+            is_leaving=lambda: self._leaving,
+            prove=lambda: deferToThreadPool(reactor, reactor.getThreadPool(), proving.prove),
+        )
 
     # --- before the reactor runs
 
@@ -134,6 +119,15 @@ class Hub(Service):
         if why is not None:
             raise HomeTooNew(why)
         self.home.prepare()
+        try:
+            self._inherited = handover.receive()
+        except BadHandover as error:
+            self.log.error("What the hub before left is lost: {why}", why=error)
+        if self._inherited is not None:
+            # It listens once everything is up, so that clients wait and none is told to come again.
+            self.home.inherit(self._inherited.lock, self._holder())
+            self._open_log()
+            return
         try:
             self.home.lock(self._holder())
             older_home.check_not_running(self.settings.home)
@@ -169,17 +163,10 @@ class Hub(Service):
         return f"pid {os.getpid()} on port {self.settings.port}, since {to_the_second(time.time())}"
 
     def _listen(self) -> None:
-        settings = self.settings
-        heard: list[IListeningPort] = []
-        failed: list[Failure] = []
-        listening = serverFromString(self.reactor, with_backlog(settings.listen)).listen(self.clients())
-        # TCP endpoints listen synchronously.
-        listening.addCallbacks(heard.append, failed.append)
-        if failed:
-            error = failed[0].value
-            why = error.socketError if isinstance(error, CannotListenError) else error
-            raise CannotListen(why_not(why, settings))
-        self._port = heard[0]
+        if self._inherited is None:
+            self._port = listen(self.reactor, self.settings, self.clients())
+        else:
+            self._port = listen_again(self.reactor, self._inherited, self.front)
         if isinstance(self._port, Port):
             self.front.listening(self._port)
 
@@ -188,6 +175,8 @@ class Hub(Service):
     def startService(self) -> None:
         """Called once the reactor runs: compose the hub."""
         super().startService()
+        # The hub before had blocked them, so that they wait for a handler.
+        self.reactor.callWhenRunning(self.reactor.callLater, 0, heed_signals)
         self.hub_log.through(self.log_writer)
         self.log.info(
             "Parachute Hub {version} listens on {where}, home {home}",
@@ -222,6 +211,8 @@ class Hub(Service):
             restart=self.restart,
             hub_log=self.hub_log,
             log_writer=self.log_writer,
+            in_place=self.in_place,
+            left=self._inherited.left if self._inherited is not None else None,
         )
         composed = await compose(core)
         if self._leaving:
@@ -235,8 +226,17 @@ class Hub(Service):
             newer.remember(self.home.hub_folder / newer.NOTE, __version__)
         await composed.start()
         self.phase.name = "up"
+        self._go_on_with_clients()
         self.log.info("Ready: {origin}", origin=self.addresses()[1])
         self.reactor.callLater(SETTLE_SECONDS, heap.give_back)
+
+    def _go_on_with_clients(self) -> None:
+        inherited = self._inherited
+        if inherited is not None:
+            self._listen()
+            serve_again(self.reactor, inherited, self.front)
+            self._inherited = None
+            self.log.info("Took over from version {before}", before=inherited.version)
 
     async def _put_restored_in_place(self) -> None:
         threads = self.reactor.getThreadPool()
@@ -280,6 +280,9 @@ class Hub(Service):
         self.phase.name = "failed"
         self.root.gate = Closed("failed")
         self.log.failure("The hub could not start", failure)
+        if self._inherited is not None and self._composed is None:
+            end_processes(self._inherited.left)
+        self._go_on_with_clients()
 
     def _leave_with_error(self) -> None:
         # twistd has no exit code for this.
@@ -317,6 +320,27 @@ class Hub(Service):
         # The answer to whoever asked for it goes out first.
         self.reactor.callLater(RESTART_SECONDS, stop)
 
+    def _make_way(self, version: str) -> NoReturn:
+        """Let the hub of this version go on in this process. What waits is lost from here on. Raises OSError."""
+        composed = self.in_place.composed
+        if composed is None or not isinstance(self._port, Port):
+            raise RuntimeError("only a hub that is up makes way")
+        clients = tuple(self.front.kept())
+        left = composed.hand_over()
+        self.hub_log.mark(time.time(), "stop", f"Parachute Hub {__version__} makes way for version {version}.")
+        self.log_writer.stop()
+        self.hub_log.through(FileWriter())
+        given = Handover(
+            format=handover.FORMAT,
+            version=__version__,
+            lock=self.home.lock_descriptor,
+            listener=self._port.fileno(),
+            family=self._port.addressFamily,
+            left=left,
+            clients=clients,
+        )
+        handover.replace_process(given)
+
     def stopService(self) -> "Deferred[None]":
         """Stop all modules together, then drain connections, then close the database and the home."""
         super().stopService()
@@ -328,7 +352,7 @@ class Hub(Service):
         self.root.gate = Closed("stopping")
         if self._port is not None:
             port, self._port = self._port, None
-            await cast("Deferred[None]", port.stopListening() or Deferred.fromCoroutine(_nothing()))
+            await maybeDeferred(port.stopListening)
         try:
             if self._composed is not None:
                 await self._composed.stop()
@@ -373,7 +397,3 @@ class Hub(Service):
             attach=poller(self.reactor),
             buffered=ModuleBuffers().of,
         )
-
-
-async def _nothing() -> None:
-    """Awaited where Twisted may return None."""

@@ -25,6 +25,7 @@ from parachute_hub.admin.modules_view import ModulesView
 from parachute_hub.admin.overview_api import Memory, OverviewApi
 from parachute_hub.admin.package_api import PackageArea
 from parachute_hub.admin.people_parts import people_parts
+from parachute_hub.admin.restart_api import RestartArea
 from parachute_hub.admin.stream_api import EventsArea, Streams
 from parachute_hub.admin.vault_command import VaultCommand
 from parachute_hub.admin.vaults_api import VaultsApi
@@ -220,6 +221,7 @@ def admin_parts(
         MountedArea(("/api/modules/disk",), disk.app.resource()),
         MountedArea(("/api/packages",), packages.app.resource()),
         MountedArea(("/api/hub/logs",), hub_log.app.resource()),
+        MountedArea(("/api/hub/restart",), RestartArea(who=who, restart=core.in_place, done=done).app.resource()),
         MountedArea(("/api/events",), events.app.resource()),
         MountedArea(("/api/overview",), overview.app.resource()),
         MountedArea(("/vaults",), vaults_area.app.resource()),

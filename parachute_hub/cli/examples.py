@@ -21,7 +21,7 @@ EXAMPLES: Final = {
     "adopt": ("parachute adopt clock",),
     "start": ("parachute start scribe",),
     "stop": ("parachute stop scribe",),
-    "restart": ("parachute restart vault",),
+    "restart": ("parachute restart vault", "parachute restart hub"),
     "logs": (
         "parachute logs",
         "parachute logs vault -f",

@@ -3,7 +3,7 @@
 from argparse import REMAINDER, ArgumentParser, Namespace
 from typing import Final
 
-from parachute_hub.cli import commands, completion, logs
+from parachute_hub.cli import commands, completion, logs, restart
 from parachute_hub.cli.grammar import Action, Words
 
 _NEW: Final = "accept a release from outside the catalog that is less than three days old"
@@ -11,7 +11,7 @@ _SWITCHES: Final = {
     "adopt": "Adopt and start a module in services.json that this hub did not install.",
     "start": "Start a module.",
     "stop": "Stop a module; it stays stopped.",
-    "restart": "Restart a module.",
+    "restart": "Restart a module; `hub` restarts the hub itself, while modules keep running.",
 }
 
 
@@ -61,7 +61,7 @@ def add_words(words: Words) -> None:
     uninstall.add_argument("--yes", action="store_true", help="do not ask")
     module_word("cancel", commands.cancel, "Cancel the operation running for a module and undo its changes.")
     for name, text in _SWITCHES.items():
-        module_word(name, commands.switch, text)
+        module_word(name, restart.restart if name == "restart" else commands.switch, text)
     logs.add_options(words.add("logs", logs.logs, "Show a module's log, or the hub's own."))
     config = module_word("config", commands.config, "Show or change a module's configuration.")
     config.add_argument("assignments", nargs="*", metavar="KEY=VALUE", help="what to change")

@@ -12,12 +12,15 @@ from pathlib import Path
 from attrs import frozen
 
 from parachute_hub import __version__
-from parachute_hub.cli.client import CommandError, HubClient
+from parachute_hub.cli.client import CommandError, HubClient, HubRefused
 from parachute_hub.cli.commands import show
 from parachute_hub.cli.grammar import Words
+from parachute_hub.cli.restart import in_place
+from parachute_hub.cli.service import Manager
 from parachute_hub.cli.which_hub import home_of
 
 PACKAGE = "parachute-hub"
+_NOT_FOUND = 404
 _PLATFORMS = {
     "render": "This hub runs on Render. Sync your copy of the repository, then press Manual Deploy, Deploy latest "
     "commit.",
@@ -101,11 +104,11 @@ def add_words(words: Words) -> None:
 
 
 def update(arguments: Namespace) -> int:
-    """Show the command, run it if that is wanted, and restart the service if there is one."""
+    """Show the command, run it if that is wanted, and let the new version take over."""
     from parachute_hub.cli.service import manager
 
     found = how_installed(_traces())
-    told = {"version": __version__, "installed_by": found.kind, "command": [*found.command]}
+    told: dict[str, object] = {"version": __version__, "installed_by": found.kind, "command": [*found.command]}
     if not found.command:
         show(arguments, {**told, "updated": False}, _PLATFORMS[found.kind])
         return 0
@@ -115,19 +118,35 @@ def update(arguments: Namespace) -> int:
         return 0
     _run(found.command)
     after = _version()
-    service = manager()
-    restarted = service is not None and after != __version__ and service.state()["active"] == "active"
-    if restarted and service is not None:
-        service.restart()
+    told |= {"updated": after != __version__, "new_version": after}
     if after == __version__:
-        text = f"Hub {__version__} is the newest."
-    elif restarted:
-        text = f"The hub was updated from {__version__} to {after}, and its service restarted."
-    else:
-        running = HubClient(home_of(arguments)).running
-        text = f"The hub was updated from {__version__} to {after}.{' Restart it to use it.' if running else ''}"
-    show(arguments, {**told, "updated": after != __version__, "new_version": after, "restarted": restarted}, text)
+        show(arguments, {**told, "restarted": False}, f"Hub {__version__} is the newest.")
+        return 0
+    restarted, said = _taken_over(home_of(arguments), after, manager())
+    text = f"The hub was updated from {__version__} to {after}{said}"
+    show(arguments, {**told, "restarted": restarted}, text)
     return 0
+
+
+def _taken_over(home: Path, after: str, service: Manager | None) -> tuple[bool, str]:
+    """Let the new version run: in place if the hub that runs can do that, else by the service. What was done, and the
+    rest of the sentence.
+    """
+    running = HubClient(home).running
+    if running:
+        try:
+            version = in_place(lambda: HubClient(home))["version"]
+        except HubRefused as refused:
+            if refused.status != _NOT_FOUND:
+                return False, f". The hub that runs stays at {__version__}: {refused}"
+        else:
+            if version == after:
+                return True, ", and took over while its modules kept running."
+            return False, f". The hub that runs is of another installation, and stays at {version}."
+    if service is not None and service.state()["active"] == "active":
+        service.restart()
+        return True, ", and its service restarted."
+    return False, ". Restart it to use it." if running else "."
 
 
 def _agreed(kind: str, command: str) -> bool:

@@ -61,6 +61,7 @@ ROWS: tuple[Row, ...] = (
     Row("POST", "/api/modules/upgrade-all", "owner", "page", "module-upgrade", (HOST_ADMIN,)),
     Row("POST", "/api/modules/operations/<job_id>/cancel", "owner", "page", "operation-cancelled", (HOST_ADMIN,)),
     Row("PUT", "/api/hub/logs/size", "owner", "page", "log-size-changed", (HOST_ADMIN,)),
+    Row("POST", "/api/hub/restart", "owner", "page", "hub-restarted", (HOST_ADMIN,)),
     Row("POST", "/api/modules/disk/clear", "owner", "page", "disk-cleared", (HOST_ADMIN,)),
     Row("POST", "/api/space/clear", "owner", "page", "disk-cleared", (HOST_ADMIN,)),
     Row("POST", "/api/space/trash/<vault>", "owner", "page", "trash-emptied", (HOST_ADMIN,)),

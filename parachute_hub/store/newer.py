@@ -23,13 +23,18 @@ def known_schema() -> int:
 
 def too_new(database: Path, note: Path) -> str | None:
     """Why this hub must not start with that database, None if it may. Reads two files and changes nothing. Blocks."""
+    at = schema_of(database) or 0
+    return explain(database, at, known_schema(), note) if at > known_schema() else None
+
+
+def schema_of(database: Path) -> int | None:
+    """The schema of a database, which may be in use; None if there is none. Blocks."""
     try:
         with database.open("rb") as file:
             header = file.read(100)
     except OSError:
         return None
-    at = int.from_bytes(header[_VERSION], "big") if header.startswith(_HEADER) else 0
-    return explain(database, at, known_schema(), note) if at > known_schema() else None
+    return int.from_bytes(header[_VERSION], "big") if header.startswith(_HEADER) else None
 
 
 def explain(database: Path, at: int, known: int, note: Path) -> str:

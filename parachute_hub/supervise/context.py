@@ -22,7 +22,7 @@ from parachute_hub.supervise.output.output import Output
 from parachute_hub.supervise.process.adopted import adopt
 from parachute_hub.supervise.process.child import Adopt, Child, Exit
 from parachute_hub.supervise.process.command_line import Tools, find_tools
-from parachute_hub.supervise.process.process_tags import TagFilter, home_hash
+from parachute_hub.supervise.process.process_tags import TagFilter, home_hash, new_life
 from parachute_hub.supervise.process.processes import Holder, Processes
 from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.timers import FailureLog
@@ -166,7 +166,7 @@ class SupervisorContext:
     log_bytes: Callable[[], int] = field(default=lambda: LOG_BYTES)
     home_id: str = Factory(lambda self: home_hash(self.home), takes_self=True)
     _failures: FailureLog = field(factory=FailureLog, init=False)
-    life: str = Factory(lambda self: f"{os.getpid()}-{self.wall():.3f}", takes_self=True)
+    life: str = Factory(new_life)
 
     def child(self, output: Output, ended: Callable[[Exit], None]) -> Child:
         """One that is not started yet."""

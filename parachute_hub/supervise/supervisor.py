@@ -55,6 +55,11 @@ class Supervisor(Service):
 
     # --- life of the hub
 
+    @property
+    def life(self) -> str:
+        """What tags the processes."""
+        return self._context.life
+
     def attend(self) -> None:
         """A request begins."""
         self._guard.attend()

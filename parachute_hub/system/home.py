@@ -85,6 +85,22 @@ class Home:
             os.ftruncate(descriptor, 0)
             os.write(descriptor, holder.encode())
 
+    def inherit(self, descriptor: int, holder: str) -> None:
+        """Go on with the lock of an earlier hub in this process. Raises HomeTaken if it is not that of this home."""
+        if not os.path.samestat(os.fstat(descriptor), os.stat(self._lock_file)):
+            raise HomeTaken(f"The lock that the former hub left is not that of {self.path}.")
+        self._descriptor = descriptor
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, holder.encode(), 0)
+
+    @property
+    def lock_descriptor(self) -> int:
+        """The open file that holds the lock. Raises HomeError if the home is not locked."""
+        if self._descriptor is None:
+            raise HomeError(f"The home folder {self.path} is not locked.")
+        return self._descriptor
+
     def _cannot_lock(self, error: OSError) -> HomeError:
         return HomeError(
             f"The home folder {self.path} cannot be locked: {error.strerror}. Check the disk and who owns the folder."

@@ -10,8 +10,9 @@ from twisted.internet import reactor as global_reactor
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.app.closed import Closed
 from parachute_hub.app.listening import CannotListen
-from parachute_hub.app.service import Closed, Hub
+from parachute_hub.app.service import Hub
 from parachute_hub.settings import fold
 
 

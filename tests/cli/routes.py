@@ -27,6 +27,7 @@ BY_HAND: Final = {
     "POST /api/modules/<short>/start": "start",
     "POST /api/modules/<short>/stop": "stop",
     "POST /api/modules/<short>/restart": "restart",
+    "POST /api/hub/restart": "restart",
     "POST /api/modules/<short>/heal-port": "problems fix",
     "PUT /api/modules/<short>/config": "config",
     "POST /api/modules/<short>/config/test": "config",

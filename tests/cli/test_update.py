@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub import __version__
 from parachute_hub.cli import service, update
+from parachute_hub.cli.client import HubClient, HubRefused
 from parachute_hub.cli.update import Installed, Traces, how_installed
 
 PYTHON = "/env/bin/python"
@@ -64,6 +65,17 @@ class UpdateTests(SynchronousTestCase):
     def restart(self) -> None:
         self.restarts += 1
 
+    def hub(self, answer: dict[str, Any] | Exception) -> None:
+        """One that runs, and answers this when it is asked to restart in place."""
+
+        def in_place(client: object) -> dict[str, Any]:
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        self.patch(update, "in_place", in_place)
+        self.patch(HubClient, "running", True)
+
     def update(self, given: Traces, *, yes: bool) -> dict[str, Any]:
         self.patch(update, "_traces", lambda: given)
         arguments = Namespace(yes=yes, json=True, home=self.mktemp())
@@ -83,6 +95,23 @@ class UpdateTests(SynchronousTestCase):
         self.assertEqual((self.ran, self.restarts), ([("pipx", "upgrade", "parachute-hub")], 1))
         self.active = "inactive"
         self.assertFalse(self.update(given, yes=True)["restarted"])
+
+    def test_a_hub_that_runs_makes_way_in_place(self) -> None:
+        """Its service is not restarted, and not either where the new version would not start."""
+        given = traces("pipx_metadata.json")
+        for answer, restarted in (
+            ({"before": __version__, "version": "99.0.0"}, True),
+            ({"before": "1.0", "version": "1.0"}, False),
+            (HubRefused(409, {"error": "check_failed", "error_description": "It would not start."}), False),
+        ):
+            self.hub(answer)
+            self.assertIs(self.update(given, yes=True)["restarted"], restarted, answer)
+        self.assertEqual(self.restarts, 0)
+
+    def test_an_older_hub_is_restarted_by_its_service(self) -> None:
+        self.hub(HubRefused(404, {"error": "not_found"}))
+        self.assertTrue(self.update(traces("pipx_metadata.json"), yes=True)["restarted"])
+        self.assertEqual(self.restarts, 1)
 
     def test_what_is_updated_elsewhere_is_only_told(self) -> None:
         self.assertEqual(self.update(traces(RENDER="true"), yes=True)["installed_by"], "render")

@@ -91,6 +91,7 @@ const WORDS: Record<string, string> = {
   "module-parked": "stopped restarting",
   "module-held": "stopped",
   "hub-started": "started",
+  "hub-restarted": "let the hub restart in place, as version",
   "hub-stopped": "was stopped",
   "app-connected": "connected the app",
   "app-refused": "refused the app",

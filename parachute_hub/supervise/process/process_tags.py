@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from pathlib import Path
 
 from attrs import frozen
@@ -38,6 +39,11 @@ class TagFilter:
         short, _, rest = text.partition(":")
         home, _, life = rest.partition(":")
         return home == self.home and self.short in (None, short) and life != self.other_than
+
+
+def new_life() -> str:
+    """Identifies this hub process."""
+    return f"{os.getpid()}-{time.time():.3f}"
 
 
 def home_hash(home: Path) -> str:

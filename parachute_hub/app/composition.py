@@ -1,0 +1,95 @@
+"""The composed hub: what starts, stops, and is left to the hub that takes its place."""
+
+from collections.abc import Callable, Sequence
+
+from attrs import field, frozen
+from twisted.internet.process import reapProcessHandlers
+from twisted.internet.task import LoopingCall
+
+from parachute_hub.app.handover import Left
+from parachute_hub.app.restart_in_place import RestartInPlace
+from parachute_hub.app.runtime import ModuleRuntime
+from parachute_hub.proxy.front import Backend
+from parachute_hub.settings import Settings
+from parachute_hub.system.reactor_lag import LagProbe
+
+
+@frozen(kw_only=True)
+class Composition:
+    """The running hub (implements `service.Composed`).
+
+    `timers` start the site's periodic tasks. `leaving` runs before the modules stop, `closing` after.
+    """
+
+    backend: Backend
+    _settings: Settings
+    _engine: ModuleRuntime
+    _lag: LagProbe
+    _in_place: RestartInPlace
+    _left: Left | None = None
+    _timers: Sequence[Callable[[], LoopingCall]] = ()
+    _leaving: Sequence[Callable[[], object]] = ()
+    _closing: Sequence[Callable[[], object]] = ()
+    _running: list[LoopingCall] = field(factory=list, init=False)
+
+    def busy(self) -> str | None:
+        """What must not be interrupted, as a sentence; None if nothing."""
+        engine = self._engine
+        job = next((job for job in engine.modules.jobs.all() if not job.over), None)
+        if job is not None:
+            return f"{job.kind} of {job.short} is under way."
+        settling = engine.supervisor.settles()
+        if settling:
+            return f"{settling[0]} is starting or stopping."
+        # Workers of backups and notices, which nobody would hear of again.
+        modules = {status.pid for status in engine.supervisor.all()}
+        return "A program of the hub is still at work." if reapProcessHandlers.keys() - modules else None
+
+    def end_streams(self) -> None:
+        """End the event streams of pages; they connect again."""
+        for leave in self._leaving:
+            leave()
+
+    def hand_over(self) -> Left:
+        """Close everything but the modules. Blocks until all is written."""
+        for timer in self._running:
+            timer.stop()
+        self._lag.stopService()
+        engine = self._engine
+        gateway = engine.modules.files.outside.gateway
+        left = Left(
+            life=engine.supervisor.life,
+            gateway=gateway.hand_over() if gateway is not None else None,
+            modules=tuple(engine.supervisor.hand_over()),
+        )
+        for close in self._closing:
+            close()
+        return left
+
+    async def start(self) -> None:
+        """Start all enabled modules at once, and the periodic tasks."""
+        engine = self._engine
+        engine.supervisor.startService()
+        self._lag.startService()
+        if self._settings.safe_mode:
+            for short in engine.installed_modules.shorts():
+                engine.supervisor.hold(short, "Safe mode: the hub runs without modules. Unset PARACHUTE_SAFE_MODE.")
+        else:
+            engine.supervisor.boot(
+                engine.modules.files.to_start(), self._left.modules if self._left is not None else ()
+            )
+        self._running.extend(start() for start in self._timers)
+        self._running.extend(engine.modules.watch())
+        self._in_place.composed = self
+
+    async def stop(self) -> None:
+        """Cancel and undo jobs, stop the modules, close everything."""
+        for leave in self._leaving:
+            leave()
+        for timer in self._running:
+            timer.stop()
+        await self._engine.modules.jobs.stop()
+        self._lag.stopService()
+        await self._engine.supervisor.stopService()
+        for close in self._closing:
+            close()
