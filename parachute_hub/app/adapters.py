@@ -6,13 +6,11 @@ from typing import Any
 from attrs import evolve, frozen
 from twisted.internet.defer import Deferred
 
-from parachute_hub.accounts.model import Origins
 from parachute_hub.accounts.sessions.session_auth import SessionRecogniser
 from parachute_hub.accounts.setup.wizard import Offer
 from parachute_hub.app.installed import InstalledModules
 from parachute_hub.modules import assembly
 from parachute_hub.modules.definition.catalog import CatalogEntry
-from parachute_hub.modules.launch.launcher import ModuleLauncher
 from parachute_hub.modules.operations.install import InstallRequest
 from parachute_hub.oauth.metadata import Service
 from parachute_hub.oauth.tokens.claims import InvalidToken
@@ -23,7 +21,6 @@ from parachute_hub.proxy.routes import ErrorResponse, Mount
 from parachute_hub.settings import Settings
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.well_known import vault_name
-from parachute_hub.supervise.model import Launch
 
 # Descriptions of the modules for people who are new to Parachute.
 _PURPOSES = {
@@ -52,26 +49,6 @@ class FixedOrigins:
     def answering(self) -> Sequence[str]:
         """The same: former addresses are in the database."""
         return self.settings.origins
-
-
-@frozen
-class FreshLauncher:
-    """A `supervise.Launcher` that passes the current origin to modules, rather than the one at startup."""
-
-    launcher: ModuleLauncher
-    origins: Origins
-    variables: Callable[[], Mapping[str, str]] = dict
-
-    async def launch(self, short: str) -> Launch:
-        """Raises CannotLaunch."""
-        before = self.launcher.around
-        around = evolve(
-            before,
-            issuer=self.origins.issuer(),
-            origins=tuple(self.origins.answering()),
-            module_variables={**before.module_variables, **self.variables()},
-        )
-        return await evolve(self.launcher, around=around).launch(short)
 
 
 @frozen

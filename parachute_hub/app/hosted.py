@@ -38,7 +38,8 @@ from parachute_hub.system.timers import every
 
 _DAY = 86400.0
 _TRIM_SECONDS = 300.0
-_GONE = frozenset({ModuleState.STOPPED, ModuleState.PARKED, ModuleState.HELD})
+# One that is parked after crashes starts again by itself.
+_GONE = frozenset({ModuleState.STOPPED, ModuleState.HELD})
 _SETTINGS = frozenset({"memory_limit", "cpu_limit", "smol", "env"})
 _HELD = "Its data is being replaced."
 _log = Logger()

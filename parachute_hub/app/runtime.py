@@ -18,9 +18,9 @@ from twisted.web.client import Agent
 
 from parachute_hub.accounts.model import Origins
 from parachute_hub.admin.modules_bodies import Room
-from parachute_hub.app.adapters import FreshLauncher
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.discovery import ModuleLinks, placed
+from parachute_hub.app.fresh_launcher import FreshLauncher
 from parachute_hub.app.installed import InstalledModules
 from parachute_hub.app.log_heads import LogHeads
 from parachute_hub.confinement.gateway import Gateway

@@ -141,6 +141,7 @@ class JsonCall(_Answering):
             self.refuse(Refused(413, "too_large", f"Send at most {self._limit // 1024} KiB here."), close=True)
         elif not self.over:
             self._body += data
+            self.connection.waited_for()
 
     def body_done(self) -> None:
         self._complete = True

@@ -81,3 +81,11 @@ class IdleImportTests(SynchronousTestCase):
         back = {name: who for name, who in _RARE.items() if name in loaded}
         self.assertEqual(back, {}, "Load these where they are used, not with the hub.")
         self.assertLess(len(loaded), _MOST)
+
+    def test_a_module_host_loads_neither_accounts_nor_issuer(self) -> None:
+        asked = "import sys, parachute_hub.app.host, parachute_hub.app.hosted; print(*sys.modules)"
+        done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, cwd=ROOT, timeout=60)
+        loaded = done.stdout.split()
+        self.assertIn("parachute_hub.app.hosted", loaded, done.stderr)
+        back = {name for name in loaded if name.startswith(("parachute_hub.oauth", "parachute_hub.accounts.signin"))}
+        self.assertEqual(back | ({"joserfc", "argon2", "pyotp", "apprise", "treq", "pyrage"} & set(loaded)), set())
