@@ -168,7 +168,14 @@ def build(
     trail = Trail(write, audit, clock)
     guard = AttemptThrottle(Throttles(database), sessions, clock)
     gate = SetupGate(users)
-    second_factor = SecondFactor(factors=Factors(database), sealer=sealer, hasher=hasher, clock=clock, random=random)
+    second_factor = SecondFactor(
+        factors=Factors(database),
+        sealer=sealer,
+        hasher=hasher,
+        has_passkey=passkeys_of.any_in_use(database, origin),
+        clock=clock,
+        random=random,
+    )
     sign_in = SignIn(
         write=write,
         users=users,

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
-from twisted.internet.error import TimeoutError
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.utils import getProcessOutputAndValue
 
 from parachute_hub.notices.model import Message

@@ -6,8 +6,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectError, TimeoutError
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.error import ConnectError
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.web.client import Agent, FileBodyProducer, ResponseFailed, readBody
 from twisted.web.http_headers import Headers

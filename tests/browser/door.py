@@ -51,8 +51,10 @@ def front_of(door: FrontDoor) -> Front:
     )
 
 
-def serve(older_home: str | None) -> None:
-    """Serve until the pipe on stdin is closed. `older_home` is where to make the home of an older hub."""
+def serve(older_home: str | None, *, named: bool = False) -> None:
+    """Serve until the pipe on stdin is closed. `older_home` is where to make the home of an older hub; a `named` one
+    has the address http://localhost with its port.
+    """
     if older_home is None:
         door = FrontDoor(clock=time.time, installs=PlayedInstalls())
     else:
@@ -60,6 +62,9 @@ def serve(older_home: str | None) -> None:
     port: Any = reactor.listenTCP(0, cast(Any, front_of(door)), interface="127.0.0.1")
 
     def told(lines: Any) -> None:
+        if named:
+            origin = f"http://localhost:{port.getHost().port}"
+            Deferred.fromCoroutine(door.origin.choose(origin, time.time()))
         setup_token = door.accounts.setup.token
         said = {"port": port.getHost().port, "token": setup_token.value if setup_token else None}
         sys.stdout.write(json.dumps(said) + "\n")
@@ -82,10 +87,16 @@ def serve(older_home: str | None) -> None:
 
 
 @contextmanager
-def open_door(older_home: Path | None = None) -> Iterator[tuple[str, str]]:
+def open_door(older_home: Path | None = None, *, named: bool = False) -> Iterator[tuple[str, str]]:
     """The address and setup token of a fresh hub. The process ends with the block or the test."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.browser.door", *([str(older_home)] if older_home else [])],
+        [
+            sys.executable,
+            "-m",
+            "tests.browser.door",
+            "named" if named else "",
+            *([str(older_home)] if older_home else []),
+        ],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -94,7 +105,7 @@ def open_door(older_home: Path | None = None) -> Iterator[tuple[str, str]]:
     assert process.stdout is not None and process.stdin is not None
     try:
         said = json.loads(process.stdout.readline())
-        yield f"http://127.0.0.1:{said['port']}", said["token"]
+        yield f"http://{'localhost' if named else '127.0.0.1'}:{said['port']}", said["token"]
     finally:
         process.stdin.close()
         process.wait(10)
@@ -119,4 +130,4 @@ def sign_in(page: Page, password: str) -> None:
 
 
 if __name__ == "__main__":
-    serve(next(iter(sys.argv[1:]), None))
+    serve(next(iter(sys.argv[2:]), None), named=sys.argv[1] == "named")

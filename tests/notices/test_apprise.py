@@ -3,11 +3,14 @@
 import socket
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.notices import apprise_sender
 from parachute_hub.notices.apprise_sender import Apprise
 from parachute_hub.notices.apprise_worker import guarded
+from parachute_hub.notices.model import Message
 from parachute_hub.notices.outbound import NotSent
 
 
@@ -18,6 +21,14 @@ class AppriseTests(SynchronousTestCase):
             Apprise(MemoryReactorClock(), {}).label({"url": "tgram://token/chat"}, private=False)
         self.assertEqual(refused.exception.kind, "not_installed")
         self.assertIn("apprise extra", str(refused.exception))
+
+    def test_a_process_that_hangs(self) -> None:
+        self.patch(apprise_sender, "getProcessOutputAndValue", lambda *args, **options: Deferred())
+        clock = MemoryReactorClock()
+        message = Message(key="k", headline="h", severity="info", link="l")
+        sending = Deferred.fromCoroutine(Apprise(clock, {}).send({"url": "tgram://t/c"}, message, private=False))
+        clock.advance(apprise_sender.WORK_SECONDS)
+        self.assertIn("in time", str(self.failureResultOf(sending, NotSent).value))
 
     def test_its_process_resolves_public_addresses_only(self) -> None:
         def resolve(host: str, port: int) -> list[Any]:

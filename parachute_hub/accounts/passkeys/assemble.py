@@ -1,9 +1,12 @@
 """Creates the services for passkeys."""
 
+from collections.abc import Callable
+
 from attrs import frozen
 
 from parachute_hub.accounts.humanize import ago
 from parachute_hub.accounts.model import Clock, Random
+from parachute_hub.accounts.passkeys import policy
 from parachute_hub.accounts.passkeys.challenges import Challenges
 from parachute_hub.accounts.passkeys.entry import PasskeySignIn
 from parachute_hub.accounts.passkeys.own import OwnPasskeys
@@ -31,6 +34,12 @@ class PasskeyServices:
     rows: Rows
     passkeys: Passkeys
     entry: PasskeySignIn
+
+
+def any_in_use(database: Database, origins: Names) -> Callable[[str], bool]:
+    """Whether a passkey of a user works at one of the hub's addresses for good."""
+    rows = Rows(database)
+    return lambda user_id: bool(policy.in_use(rows.of_user(user_id), policy.names(origins.bound())))
 
 
 def build(

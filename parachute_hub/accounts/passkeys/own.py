@@ -91,8 +91,8 @@ class OwnPasskeys:
         await self._presence.verify(signed_in, visitor, password=password)
 
         def switch() -> tuple[NewSession, list[str]]:
-            names, user = self.passkeys.names(), signed_in.user
-            if not any(one.rp_id in names and one.blocked_at is None for one in self._rows.of_user(user.id)):
+            user = signed_in.user
+            if not policy.in_use(self._rows.of_user(user.id), self.passkeys.names()):
                 raise Refused(409, "no_passkey", "Add a passkey first.")
             codes = self._second_factor.by_passkeys(user.id)
             self._sessions.end_all(user.id, except_id=signed_in.session.id)

@@ -55,7 +55,7 @@ def place(origin: str, *, bound: Collection[str], former: Collection[str]) -> Pl
     host = host_of(origin)
     if is_number(host):
         obstacle = "number"
-    elif urlsplit(origin).scheme != "https" and host != "localhost" and not host.endswith(".localhost"):
+    elif not origin.startswith("https://") and host != "localhost" and not host.endswith(".localhost"):
         obstacle = "plain"
     elif origin in bound:
         obstacle = ""
@@ -87,9 +87,18 @@ def is_number(host: str) -> bool:
     return True
 
 
-def usable(passkeys: Iterable[Passkey], rp_id: str) -> list[Passkey]:
-    """Those that can sign in at a host name."""
-    return [one for one in passkeys if one.rp_id == rp_id and one.blocked_at is None]
+def names(origins: Collection[str]) -> frozenset[str]:
+    """The host names of the hub's own origins at which passkeys work.
+
+    >>> sorted(names(["https://hub.example", "http://127.0.0.1:1939", "http://localhost:1939"]))
+    ['hub.example', 'localhost']
+    """
+    return frozenset(one.rp_id for one in (place(origin, bound=origins, former=()) for origin in origins) if one.works)
+
+
+def in_use(passkeys: Iterable[Passkey], rp_ids: Collection[str]) -> list[Passkey]:
+    """Those that can sign in at one of the host names."""
+    return [one for one in passkeys if one.rp_id in rp_ids and one.blocked_at is None]
 
 
 @frozen
@@ -167,9 +176,7 @@ def why_it_stays(passkeys: Sequence[Passkey], passkey_id: str, *, only_factor: b
 
     `only_factor`: passkeys are what their sign-in asks for after the password. `rp_ids` are the hub's names for good.
     """
-    left = [one for one in passkeys if one.id != passkey_id and one.blocked_at is None and one.rp_id in rp_ids]
-    removed = [one for one in passkeys if one.id == passkey_id and one.blocked_at is None and one.rp_id in rp_ids]
-    if only_factor and removed and not left:
+    if only_factor and [one.id for one in in_use(passkeys, rp_ids)] == [passkey_id]:
         return (
             "This passkey is your second factor, and you have no other. Add another passkey first, or switch the"
             " second factor off."
@@ -202,7 +209,7 @@ def losses(passkeys: Iterable[Passkey], rp_ids: Collection[str], codes_left: dic
     found = []
     for user_id, theirs in people.items():
         lost = tuple(one.name for one in theirs if one.rp_id not in rp_ids)
-        stays = any(one.rp_id in rp_ids and one.blocked_at is None for one in theirs)
+        stays = bool(in_use(theirs, rp_ids))
         if lost:
             found.append(Loss(user_id, lost, not stays, not stays and codes_left.get(user_id, 1) == 0))
     return found

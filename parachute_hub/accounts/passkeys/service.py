@@ -83,7 +83,7 @@ class Passkeys:
 
     def names(self) -> frozenset[str]:
         """The host names of the hub at which passkeys work for good."""
-        return _names(self._origins.bound())
+        return policy.names(self._origins.bound())
 
     def of_user(self, user_id: str) -> list[Passkey]:
         """A user's passkeys, those of former addresses too."""
@@ -92,12 +92,12 @@ class Passkeys:
     def usable(self, user_id: str, origin: str) -> list[Passkey]:
         """Those that can sign in for a browser at this origin."""
         where = self.place(origin)
-        return policy.usable(self.of_user(user_id), where.rp_id) if where.works else []
+        return policy.in_use(self.of_user(user_id), {where.rp_id}) if where.works else []
 
     def losses(self, text: str | None) -> list[Loss]:
         """Who loses passkeys when the address becomes `text`. Raises Refused 400."""
         left = {user.id: self._second_factor.codes_left(user.id) for user in self._users.all() if self._only(user.id)}
-        return policy.losses(self._rows.all(), _names(self._origins.bound_after(text)), left)
+        return policy.losses(self._rows.all(), policy.names(self._origins.bound_after(text)), left)
 
     def check_address(self, text: str | None) -> None:
         """Raise Refused 409 if somebody could not sign in any more after this change of the address."""
@@ -266,11 +266,6 @@ def _job(text: str, challenge: str, where: Place) -> dict[str, Any]:
 
 def _listed(passkeys: Any) -> list[dict[str, str]]:
     return [{"type": "public-key", "id": one.id} for one in passkeys]
-
-
-def _names(origins: tuple[str, ...]) -> frozenset[str]:
-    places = [policy.place(origin, bound=origins, former=()) for origin in origins]
-    return frozenset(one.rp_id for one in places if one.works)
 
 
 def _not_added() -> Refused:

@@ -5,8 +5,7 @@ from collections.abc import Awaitable, Mapping
 from typing import Any, Final, Protocol
 
 from attrs import field, frozen
-from twisted.internet.defer import Deferred, DeferredSemaphore
-from twisted.internet.error import TimeoutError
+from twisted.internet.defer import Deferred, DeferredSemaphore, TimeoutError
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.logger import Logger
 

@@ -1,7 +1,6 @@
 """Views of passkeys: the list, one passkey, and why there are none at an address."""
 
 from collections.abc import Callable, Mapping, Sequence
-from urllib.parse import urlsplit
 
 from twisted.web.template import Tag, tags
 
@@ -15,11 +14,10 @@ When = Callable[[float], str]
 
 def obstacle(where: Place, path: str) -> Content:
     """Why passkeys do not work at an address, and what does; nothing where they do. `path` is the page."""
-    parts = urlsplit(where.origin)
     match where.obstacle:
         case "number":
-            port = f":{parts.port}" if parts.port else ""
-            local = f"http://localhost{port}"
+            port = where.origin.rpartition(":")[2]
+            local = f"http://localhost:{port}" if port.isdigit() else "http://localhost"
             return tags.p(
                 "A passkey belongs to a name, and this address is a number. On the machine that runs the hub, open ",
                 tags.a(local, href=f"{local}{path}"),

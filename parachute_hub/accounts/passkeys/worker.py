@@ -1,13 +1,17 @@
 """The process that verifies one answer of an authenticator: a job on stdin, its outcome on stdout."""
 
 import json
+import signal
 import sys
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 
+LONGEST_SECONDS = 20
+
 
 def main() -> None:
-    """One job. Whatever goes wrong means that the answer is not good."""
+    """One job. Whatever goes wrong means that the answer is not good, and whatever hangs ends by itself."""
+    signal.alarm(LONGEST_SECONDS)
     print(json.dumps(verify(json.loads(sys.stdin.buffer.read()))))
 
 

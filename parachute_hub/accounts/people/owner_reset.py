@@ -39,7 +39,12 @@ def reset_owner(
         # Second factors are only deleted here, so any key will do.
         hasher = Hasher(here)
         second_factor = SecondFactor(
-            factors=Factors(database), sealer=Sealer(random(32), random), hasher=hasher, clock=clock, random=random
+            factors=Factors(database),
+            sealer=Sealer(random(32), random),
+            hasher=hasher,
+            has_passkey=lambda user_id: False,
+            clock=clock,
+            random=random,
         )
         people = People(
             users=Users(database),

@@ -1,5 +1,7 @@
 """A user's second factor: an app, enabled only after a valid code, or passkeys. Each code is valid once."""
 
+from collections.abc import Callable
+
 from attrs import field, frozen
 
 from parachute_hub.accounts.encryption import Sealer, Unsealable
@@ -25,8 +27,19 @@ class Started:
 class SecondFactor:
     """Authenticator apps and recovery codes of all users. Call changes within a transaction."""
 
-    def __init__(self, *, factors: Factors, sealer: Sealer, hasher: Hasher, clock: Clock, random: Random) -> None:
+    def __init__(
+        self,
+        *,
+        factors: Factors,
+        sealer: Sealer,
+        hasher: Hasher,
+        has_passkey: Callable[[str], bool],
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        """`has_passkey` tells whether a passkey of a user works at the hub's address."""
         self._factors = factors
+        self._has_passkey = has_passkey
         self._hasher = hasher
         self._sealer = sealer
         self._clock = clock
@@ -120,8 +133,18 @@ class SecondFactor:
     def use(self, user_id: str, code: str, older_code: str | None = None) -> str | None:
         """Consume a code. Returns its kind (`otp` or `recovery`), or None if it is wrong or was used before.
 
-        `older_code` is what the method of that name returned.
+        `older_code` is what the method of that name returned. The last recovery code disables a second factor of which
+        nothing else is left: nobody could sign in any more.
         """
+        kind = self._use(user_id, code, older_code)
+        if kind == "recovery" and not self.codes_left(user_id) and self._is_stranded(user_id):
+            self.off(user_id)
+        return kind
+
+    def _is_stranded(self, user_id: str) -> bool:
+        return self.passkeys_since(user_id) is not None and not self._has_passkey(user_id)
+
+    def _use(self, user_id: str, code: str, older_code: str | None) -> str | None:
         if not self.enabled(user_id):
             return None
         if older_code is not None:

@@ -97,6 +97,8 @@ class SignIn:
             if not self._sessions.end_pending(pending.id):
                 return Refused(401, "sign_in_expired", "This sign-in is already complete. Sign in again.")
             attempt.succeeded()
+            if not self._second_factor.enabled(user.id):
+                self._note(user, "second-factor-off", visitor)
             return self.enter_within(user, visitor, methods=f"pwd {method}")
 
         entered = await self._write(decide)

@@ -84,6 +84,8 @@ class ProofsOfPresence:
                 right = verified and current is not None and current.password_hash == user.password_hash
             else:
                 right = self._second_factor.use(user.id, code, older) is not None
+                if right and not self._second_factor.enabled(user.id):
+                    self._note(user, visitor, "second-factor-off")
             if right:
                 attempt.succeeded()
             else:
@@ -126,6 +128,9 @@ class ProofsOfPresence:
 
         if not await self._write(decide):
             raise Refused(401, "invalid_credentials", "That passkey did not work. Try again, or type your password.")
+
+    def _note(self, user: User, visitor: Visitor, action: str) -> None:
+        self._audit.note(Act(at=self._clock(), actor=user.username, action=action, address=visitor.address))
 
     def _note_refused(self, user: User, visitor: Visitor) -> None:
         act = Act(at=self._clock(), actor=user.username, action="confirm", outcome="refused", address=visitor.address)
