@@ -30,6 +30,10 @@ PROOFS = {
         "kill -9 of the whole hub under notes, refreshes and changes of modules: nothing acknowledged is lost",
         ("-m", "tests.live.test_hub_kill", "--full"),
     ),
+    "update-in-place": Proof(
+        "ten changes of the hub's version under 10,000 requests: none fails, modules stay, nothing grows",
+        ("-m", "tests.live.test_update_in_place"),
+    ),
     "backup-kills": Proof(
         "kill -9 of the hub or its worker during backup, prune, verify and restore",
         ("-m", "tests.live.test_backup_kill", "--full"),

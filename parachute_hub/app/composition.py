@@ -32,12 +32,16 @@ class Composition:
     _closing: Sequence[Callable[[], object]] = ()
     _running: list[LoopingCall] = field(factory=list, init=False)
 
+    def operation(self) -> str | None:
+        """The operation that is under way, as a sentence."""
+        job = next((job for job in self._engine.modules.jobs.all() if not job.over), None)
+        return f"An operation is under way: {job.kind} {job.short}." if job is not None else None
+
     def busy(self) -> str | None:
         """What must not be interrupted, as a sentence; None if nothing."""
-        engine = self._engine
-        job = next((job for job in engine.modules.jobs.all() if not job.over), None)
-        if job is not None:
-            return f"{job.kind} of {job.short} is under way."
+        engine, operation = self._engine, self.operation()
+        if operation is not None:
+            return operation
         settling = engine.supervisor.settles()
         if settling:
             return f"{settling[0]} is starting or stopping."

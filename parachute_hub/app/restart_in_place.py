@@ -37,8 +37,11 @@ _ELSEWHERE = {
 class Replaceable(Protocol):
     """The composed hub."""
 
+    def operation(self) -> str | None:
+        """The operation that is under way, as a sentence."""
+
     def busy(self) -> str | None:
-        """Why it cannot be replaced now, as a sentence."""
+        """Why it cannot be replaced right now, as a sentence: an operation, or what is over soon."""
 
     def end_streams(self) -> None:
         """End the event streams of pages."""
@@ -88,8 +91,8 @@ class RestartInPlace:
             return Refused(409, "operation_in_progress", "The hub is about to restart already.")
         if self.composed is None or self.is_leaving():
             return Refused(409, "not_now", "The hub is starting or stopping.")
-        busy = self.composed.busy()
-        return None if busy is None else Refused(409, "operation_in_progress", f"{busy} Try again once it is over.")
+        found = self.composed.operation()
+        return None if found is None else Refused(409, "operation_in_progress", f"{found} Try again once it is over.")
 
     async def begin(self) -> str:
         """Check the version that is installed now, and let it take over soon. Returns it. Raises Refused."""

@@ -46,6 +46,9 @@ class FakeHub:
 class FakeComposed:
     hub: FakeHub
 
+    def operation(self) -> str | None:
+        return self.hub.at_work
+
     def busy(self) -> str | None:
         return self.hub.at_work
 

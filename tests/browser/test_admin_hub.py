@@ -207,3 +207,21 @@ class AdminOnHubTests(SynchronousTestCase):
         expect(self.page.get_by_role("link", name="your account")).to_be_visible()
         self.page.get_by_role("button", name="Sign out", exact=True).click()
         self.page.wait_for_url("**/login**")
+
+    def test_a_version_that_takes_over(self) -> None:
+        """A page that is open connects again. Another version is told until the page is loaded anew."""
+        page = self.page
+        self.go("About")
+        picture(page, "hub-restart")
+        with page.expect_response(lambda answer: answer.url.endswith("/api/events") and answer.ok, timeout=60_000):
+            page.get_by_role("button", name="Restart the hub").click()
+        expect(page.get_by_text("The hub has restarted.")).to_be_visible(timeout=60_000)
+        expect(page.get_by_role("button", name="Restart the hub")).to_be_enabled(timeout=30_000)
+        told = {**self.hub.client.health(), "version": "99.1.0"}
+        page.route("**/health", lambda route: route.fulfill(json={**told, "instance": "another"}))
+        self.hub.client.call("POST", "/api/hub/restart", {})
+        banner = page.get_by_text("The hub was updated to version 99.1.0.")
+        expect(banner).to_be_visible(timeout=60_000)
+        picture(page, "hub-updated")
+        page.get_by_role("button", name="Reload this page").click()
+        expect(banner).to_have_count(0)

@@ -209,6 +209,8 @@ const FIXED: { [path in keyof Answers]?: Answers[path] } = {
   "/api/users": {
     users: [person("sam", "admin", {}), person("kim", "member", { default: "read", [LONG_VAULT]: "write" }, LONG_NAME)],
   },
+  "/api/hub/restart": { version: "0.1.0", state: "idle", problem: null, possible: true, why: null },
+  "/health": { version: "0.1.0", instance: "00000000-0000-4000-8000-000000000000" },
   "/api/hub/logs/size": { megabytes: 2, sizes: [1, 2, 5, 10] },
   "/api/settings/hub-origin": {
     hub_origin: "https://hub.example.com",

@@ -3,7 +3,7 @@ import { effect, signal } from "@preact/signals"
 import type { EventSourceMessage } from "eventsource-parser"
 import { Hub } from "./api/hub"
 import { keptKey } from "./api/key"
-import type { Job, Me, Overview, Problem, Status } from "./api/shapes"
+import type { Health, Job, Me, Overview, Problem, Status } from "./api/shapes"
 import { type Contact, Feed } from "./live/feed"
 import { isOver, Modules } from "./state/modules"
 import { prove } from "./ui/dialog"
@@ -17,6 +17,8 @@ export const overview = signal<Overview | null>(null)
 /** True after the first measurement attempt. */
 export const measured = signal(false)
 export const contact = signal<Contact | null>(null)
+/** The version that took over while this page was open, whose own files are of the former one. */
+export const newer = signal<string | null>(null)
 /** Increases when the hub reports a change; live resources reload. */
 export const news = signal(0)
 
@@ -25,8 +27,20 @@ const NEWS_EVERY = 500
 const HIDDEN_FOR = 30_000
 
 async function refresh(): Promise<void> {
-  await modules.refresh()
+  await Promise.all([modules.refresh(), recognise()])
   newsSoon()
+}
+
+let known: Health | null = null
+
+/** Whether it is still the hub that this page came from. */
+async function recognise(): Promise<void> {
+  const now = await hub.get("/health")
+  const before = known
+  known = now
+  if (!before || before.instance === now.instance) return
+  if (before.version !== now.version) newer.value = now.version
+  else say("The hub has restarted.")
 }
 
 let waiting: ReturnType<typeof setTimeout> | undefined

@@ -1,7 +1,7 @@
 /** The frame around every page: navigation, the signed-in person, connection status. */
 import type { ComponentType } from "preact"
 import { useEffect, useRef, useState } from "preact/hooks"
-import { contact, hub, me, modules } from "./app"
+import { contact, hub, me, modules, newer } from "./app"
 import { About } from "./pages/about"
 import { Activity } from "./pages/activity"
 import { Apps } from "./pages/apps"
@@ -148,6 +148,14 @@ function Contact() {
       {away && (
         <p class="notice busy">
           <Icon name="busy" /> The hub is not answering. It may be restarting. This page updates when it is back.
+        </p>
+      )}
+      {newer.value && (
+        <p class="notice good">
+          <span class="grow">The hub was updated to version {newer.value}.</span>
+          <button type="button" class="plain" onClick={() => location.reload()}>
+            Reload this page
+          </button>
         </p>
       )}
       {!away && modules.loaded.value && !modules.supervised.value && (

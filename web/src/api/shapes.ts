@@ -393,6 +393,20 @@ export interface HubFacts {
   [fact: string]: string | number
 }
 
+/** The version that runs, and whether the installed one may take over now. */
+export interface Restart {
+  version: string
+  state: string
+  problem: string | null
+  possible: boolean
+  why: string | null
+}
+
+export interface Health {
+  version: string
+  instance: string
+}
+
 export interface Me {
   hasSession: boolean
   csrf?: string
@@ -517,7 +531,9 @@ export interface Answers {
   "/api/overview": Overview
   [facts: `/api/packages/${string}`]: PackageFacts
   [memory: `/api/overview/memory/${string}`]: MemoryPast
+  "/health": Health
   "/api/hub": HubFacts
+  "/api/hub/restart": Restart
   "/api/users": { users: Person[] }
   "/api/users/vaults": { vaults: string[] }
   "/api/invites": { invites: Invite[] }

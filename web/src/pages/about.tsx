@@ -1,10 +1,10 @@
 /** About: version, uptime, and where to find help. */
-import type { HubFacts } from "../api/shapes"
-import { modules } from "../app"
+import type { HubFacts, Restart } from "../api/shapes"
+import { hub, modules } from "../app"
 import { duration, exactly } from "../format"
 import { useResource } from "../state/resource"
 import { LogView } from "../ui/logview"
-import { Card, Facts, Head, More, Ready } from "../ui/parts"
+import { Button, Card, Facts, Head, More, Ready } from "../ui/parts"
 
 const SOURCES: Record<string, string> = {
   container: "a container image",
@@ -14,14 +14,16 @@ const SOURCES: Record<string, string> = {
 const KNOWN = new Set(["version", "started_at", "uptime_ms", "source"])
 
 export function About() {
-  const facts = useResource("/api/hub")
+  const facts = useResource("/api/hub", true)
+  const restart = useResource("/api/hub/restart", true)
   return (
     <>
       <Head title="About" lead="Parachute Hub runs your modules and signs you in to them." />
-      <Ready of={[facts]}>
+      <Ready of={[facts, restart]}>
         {() => (
           <>
             {facts.data && <Program facts={facts.data} />}
+            {restart.data && <Update now={restart.data} reload={restart.reload} />}
             <Card title="The hub's own log">
               <LogView path="/api/hub/logs" name="the hub" />
             </Card>
@@ -56,6 +58,38 @@ function Program({ facts }: { facts: HubFacts }) {
           ]}
         />
       </More>
+    </Card>
+  )
+}
+
+function Update({ now, reload }: { now: Restart; reload: () => Promise<void> }) {
+  const begin = async () => {
+    try {
+      await hub.call("POST", "/api/hub/restart", {})
+    } finally {
+      await reload()
+    }
+  }
+  return (
+    <Card title="Restart">
+      <p>
+        Starts the version that is installed now, for example after an update. It is checked first. Modules keep
+        running, and pages wait for a moment.
+      </p>
+      {now.problem && <p class="notice bad">{now.problem}</p>}
+      {now.state === "idle" && !now.possible && <p class="quiet">{now.why}</p>}
+      {now.state !== "idle" && (
+        <p class="quiet" role="status">
+          {now.state === "checking"
+            ? "Checking the installed version…"
+            : "The hub restarts as soon as open requests are answered…"}
+        </p>
+      )}
+      <div class="row">
+        <Button act={begin} disabled={!now.possible}>
+          Restart the hub
+        </Button>
+      </div>
     </Card>
   )
 }
