@@ -1,17 +1,16 @@
 """The `twistd parachute` plugin: command-line options and the service they start."""
 
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from twisted.application.service import IService
-from twisted.internet import reactor
 from twisted.python import usage
 
-from parachute_hub.app import proving
-from parachute_hub.app.listening import CannotListen
-from parachute_hub.app.service import Hub
 from parachute_hub.settings import BadSetting, Settings, from_process
 from parachute_hub.system.hardening import harden
-from parachute_hub.system.home import HomeError
+from parachute_hub.system.loading import without
+
+if TYPE_CHECKING:
+    from parachute_hub.app.service import Hub
 
 
 class Options(usage.Options):
@@ -49,9 +48,18 @@ class Options(usage.Options):
 def makeService(options: Options) -> IService:
     """The hub, with its home locked and its port bound. Exits with one line if either fails."""
     harden()
+    settings = options.settings
+    # An endpoint may be TLS. Others need no pyOpenSSL, which is a third of what the reactor would load.
+    with without(*(() if settings.listen.startswith("ssl:") else ("OpenSSL",))):
+        import twisted.web.client  # noqa: F401
+        from twisted.internet import reactor
+    from parachute_hub.app import proving
+    from parachute_hub.app.listening import CannotListen
+    from parachute_hub.system.home import HomeError
+
     if proving.asked():
-        _prove(options.settings)
-    hub = _kind(options.settings)(options.settings, reactor)
+        _prove(settings)
+    hub = _kind(settings)(settings, reactor)
     try:
         hub.occupy()
     except (HomeError, CannotListen) as error:
@@ -59,9 +67,11 @@ def makeService(options: Options) -> IService:
     return hub
 
 
-def _kind(settings: Settings) -> type[Hub]:
+def _kind(settings: Settings) -> "type[Hub]":
     """A hub, or a module host."""
     if settings.hosted is None:
+        from parachute_hub.app.service import Hub
+
         return Hub
     from parachute_hub.app.host import Host
 
@@ -70,11 +80,11 @@ def _kind(settings: Settings) -> type[Hub]:
 
 def _prove(settings: Settings) -> NoReturn:
     """Say whether this hub would start, to one that runs."""
-    # Nothing else needs it.
+    from parachute_hub.app.proving import NotProven
     from parachute_hub.app.trial_start import answer
 
     try:
         print(answer(settings))
-    except proving.NotProven as error:
+    except NotProven as error:
         raise SystemExit(f"parachute: {error}") from None
     raise SystemExit(0)

@@ -2,11 +2,11 @@
 
 import doctest
 import pkgutil
-from importlib import import_module
 
 from twisted.trial.unittest import SynchronousTestCase
 
 import parachute_hub
+from tests.support.whole import whole
 
 
 class ExampleTests(SynchronousTestCase):
@@ -14,7 +14,7 @@ class ExampleTests(SynchronousTestCase):
         attempted = 0
         for found in pkgutil.walk_packages(parachute_hub.__path__, "parachute_hub."):
             with self.subTest(found.name):
-                result = doctest.testmod(import_module(found.name), optionflags=doctest.ELLIPSIS)
+                result = doctest.testmod(whole(found.name), optionflags=doctest.ELLIPSIS)
                 self.assertEqual(result.failed, 0)
                 attempted += result.attempted
         self.assertGreater(attempted, 60)

@@ -2,7 +2,6 @@
 
 import pkgutil
 import re
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -43,6 +42,7 @@ from parachute_hub.supervise.process import probe, process_tags
 from tests.oauth.world import WorldCase
 from tests.support import documents
 from tests.support.documents import ROOT, named, rows, spoken
+from tests.support.whole import whole
 
 PROTOCOL, IDENTITY = "protocol.md", "identity.md"
 
@@ -264,7 +264,7 @@ def _routes(package: ModuleType) -> set[str]:
     """`METHOD /path` of every Klein area below a package. Spellings of one document for a resource count once."""
     found: set[str] = set()
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        for area in vars(import_module(module.name)).values():
+        for area in vars(whole(module.name)).values():
             app = vars(area).get("app") if isinstance(area, type) else None
             if not isinstance(app, Klein):
                 continue

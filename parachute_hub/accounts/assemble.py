@@ -1,9 +1,9 @@
 """Creates the accounts services for the composition root."""
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from attrs import frozen
-from twisted.logger import Logger
 
 from parachute_hub.accounts.encryption import Sealer
 from parachute_hub.accounts.humanize import ago
@@ -13,40 +13,28 @@ from parachute_hub.accounts.passkeys.entry import PasskeySignIn
 from parachute_hub.accounts.passkeys.own import OwnPasskeys
 from parachute_hub.accounts.passkeys.service import Passkeys
 from parachute_hub.accounts.passkeys.verifier import Verifier
-from parachute_hub.accounts.people.account_api import AccountApi
-from parachute_hub.accounts.people.account_pages import AccountPages, Links
-from parachute_hub.accounts.people.account_views import App
-from parachute_hub.accounts.people.download_pages import DownloadPages, Exports
 from parachute_hub.accounts.people.invitations import Invitations, Vaults
-from parachute_hub.accounts.people.invite_pages import InvitePages
 from parachute_hub.accounts.people.quotas import Quotas
 from parachute_hub.accounts.people.self_service import SelfService
-from parachute_hub.accounts.people.share_pages import HERE as SHARING
-from parachute_hub.accounts.people.share_pages import SharePages
-from parachute_hub.accounts.people.sharing import Sharing
 from parachute_hub.accounts.people.users import People
 from parachute_hub.accounts.people.vault_deletions import VaultDeletions
 from parachute_hub.accounts.sessions.browser import Browser
 from parachute_hub.accounts.sessions.password_proof import PasswordProof
 from parachute_hub.accounts.sessions.policy import DEVICE, IDLE
 from parachute_hub.accounts.sessions.session_auth import SessionRecogniser
-from parachute_hub.accounts.setup.bootstrap import BootstrapToken, banner, reset_from_environment, seed
+from parachute_hub.accounts.setup.boot import Boot
 from parachute_hub.accounts.setup.gate import SetupGate
-from parachute_hub.accounts.setup.pages import SetupPages
 from parachute_hub.accounts.setup.public_origin import HubOrigin
 from parachute_hub.accounts.setup.setup import SelfCheck, Setup
 from parachute_hub.accounts.setup.wizard import SetupInstalls
-from parachute_hub.accounts.signin.login_pages import LoginPages
 from parachute_hub.accounts.signin.passwords import Hasher
 from parachute_hub.accounts.signin.second_factor import SecondFactor
 from parachute_hub.accounts.signin.signin import SignIn
 from parachute_hub.accounts.signin.step_up import ProofsOfPresence
 from parachute_hub.accounts.signin.throttle import AttemptThrottle
-from parachute_hub.accounts.static_files import StaticFiles
 from parachute_hub.settings import InitialAdmin
 from parachute_hub.site.cookies import Jar
-from parachute_hub.site.errors import Refused
-from parachute_hub.site.root import MountedArea
+from parachute_hub.site.root import MountedArea, later
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.database import Database
 from parachute_hub.store.factors import Factors
@@ -59,6 +47,23 @@ from parachute_hub.store.trail import Trail
 from parachute_hub.store.users import Users
 from parachute_hub.store.vaults import VaultDeletionRows, VaultQuotas
 from parachute_hub.store.writer import Write
+from parachute_hub.system.loading import lazily
+
+if TYPE_CHECKING:
+    from parachute_hub.accounts.people.account_views import App
+
+with lazily():
+    from parachute_hub.accounts import static_files
+    from parachute_hub.accounts.people import (
+        account_api,
+        account_pages,
+        download_pages,
+        invite_pages,
+        share_pages,
+        sharing,
+    )
+    from parachute_hub.accounts.setup import pages as setup_pages
+    from parachute_hub.accounts.signin import login_pages
 
 
 @frozen(kw_only=True)
@@ -87,7 +92,7 @@ class Accounts:
     browser: Browser
     clock: Clock
     write: Write
-    _boot: "Boot"
+    _boot: Boot
     _prune: Callable[[], None]
 
     async def boot(self, initial: InitialAdmin | None, reset_owner: str | None) -> Sequence[str]:
@@ -97,42 +102,6 @@ class Accounts:
     async def prune(self) -> None:
         """Delete expired data. Called about hourly."""
         await self.write(self._prune)
-
-
-@frozen(kw_only=True)
-class Boot:
-    """What happens to the owner's account at startup."""
-
-    people: People
-    setup: Setup
-    stored: StoredSettings
-    write: Write
-    hasher: Hasher
-    origin: HubOrigin
-    clock: Clock
-    random: Random
-    older_hub: bool
-    _log = Logger()
-
-    async def run(self, initial: InitialAdmin | None, reset_owner: str | None) -> Sequence[str]:
-        """Never keeps the hub from starting: failures are logged."""
-        if reset_owner is not None:
-            try:
-                await reset_from_environment(
-                    reset_owner, self.people, self.stored, self.write, self.hasher, self.clock()
-                )
-            except Refused as refused:
-                self._log.error("PARACHUTE_RESET_OWNER was not used: {why}", why=refused.description)
-        if not self.setup.has_owner and initial is not None:
-            if self.older_hub:
-                self._log.warn("PARACHUTE_INITIAL_ADMIN_* was not used, because the accounts of an older hub are here")
-            else:
-                await seed(self.people, initial)
-        if self.setup.has_owner:
-            return ()
-        token = BootstrapToken(self.random, self.clock)
-        self.setup.token = token
-        return banner(self.origin.issuer(), token.value, older_hub=self.older_hub)
 
 
 def build(
@@ -146,11 +115,11 @@ def build(
     installs: SetupInstalls,
     self_check: SelfCheck,
     watch: AccessWatch,
-    links: Links,
-    apps: Callable[[str], Sequence[App]],
+    links: "account_pages.Links",
+    apps: "Callable[[str], Sequence[App]]",
     verifier: Verifier,
     vaults: Vaults,
-    exports: Exports,
+    exports: "download_pages.Exports",
     clock: Clock,
     random: Random,
     older_hub: bool = False,
@@ -291,66 +260,89 @@ def build(
 
     return Accounts(
         parts=(
-            MountedArea(
+            later(
                 ("/admin/setup",),
-                SetupPages(
-                    setup=setup,
-                    browser=browser,
-                    sessions=recogniser,
-                    presence=step_up,
-                    origin=origin,
-                    passkeys=keys.passkeys,
-                    older_hub=older_hub,
-                ).app.resource(),
+                setup_pages,
+                lambda: (
+                    setup_pages.SetupPages(
+                        setup=setup,
+                        browser=browser,
+                        sessions=recogniser,
+                        presence=step_up,
+                        origin=origin,
+                        passkeys=keys.passkeys,
+                        older_hub=older_hub,
+                    ).app
+                ),
             ),
-            MountedArea(
+            later(
                 ("/login", "/logout", "/signup"),
-                LoginPages(
-                    sign_in=sign_in, passkeys=keys.entry, browser=browser, sessions=recogniser, presence=step_up
-                ).app.resource(),
+                login_pages,
+                lambda: (
+                    login_pages.LoginPages(
+                        sign_in=sign_in, passkeys=keys.entry, browser=browser, sessions=recogniser, presence=step_up
+                    ).app
+                ),
             ),
             passkeys_of.part(own_keys, browser, recogniser, clock),
-            MountedArea(
+            later(
                 ("/account",),
-                AccountPages(
-                    account=account,
-                    browser=browser,
-                    sessions=recogniser,
-                    origins=origin,
-                    when=ago(clock),
-                    links=links,
-                    passkeys=own_keys,
-                    apps=apps,
-                ).app.resource(),
+                account_pages,
+                lambda: (
+                    account_pages.AccountPages(
+                        account=account,
+                        browser=browser,
+                        sessions=recogniser,
+                        origins=origin,
+                        when=ago(clock),
+                        links=links,
+                        passkeys=own_keys,
+                        apps=apps,
+                    ).app
+                ),
             ),
-            MountedArea(
+            later(
                 ("/account/download",),
-                DownloadPages(sessions=recogniser, vaults=vaults, exports=exports, done=trail.done).app.resource(),
+                download_pages,
+                lambda: (
+                    download_pages.DownloadPages(
+                        sessions=recogniser, vaults=vaults, exports=exports, done=trail.done
+                    ).app
+                ),
             ),
-            MountedArea(
-                (SHARING,),
-                SharePages(
-                    sharing=Sharing(users=users, presence=step_up, watch=watch, audit=audit, write=write, clock=clock),
-                    browser=browser,
-                    sessions=recogniser,
-                ).app.resource(),
+            later(
+                ("/account/sharing",),
+                (share_pages, sharing),
+                lambda: (
+                    share_pages.SharePages(
+                        sharing=sharing.Sharing(
+                            users=users, presence=step_up, watch=watch, audit=audit, write=write, clock=clock
+                        ),
+                        browser=browser,
+                        sessions=recogniser,
+                    ).app
+                ),
             ),
-            MountedArea(
+            later(
                 ("/account/setup",),
-                InvitePages(invitations=invitations, sign_in=sign_in, browser=browser).app.resource(),
+                invite_pages,
+                lambda: invite_pages.InvitePages(invitations=invitations, sign_in=sign_in, browser=browser).app,
             ),
-            MountedArea(
+            later(
                 ("/api/me", "/account/session", "/api/account"),
-                AccountApi(
-                    account=account,
-                    presence=step_up,
-                    passkeys=keys.passkeys,
-                    browser=browser,
-                    sessions=recogniser,
-                    origins=origin,
-                ).app.resource(),
+                account_api,
+                lambda: (
+                    account_api.AccountApi(
+                        account=account,
+                        presence=step_up,
+                        passkeys=keys.passkeys,
+                        browser=browser,
+                        sessions=recogniser,
+                        origins=origin,
+                    ).app
+                ),
             ),
-            MountedArea(("/static/hub",), StaticFiles().app.resource()),
+            later(("/static/hub",), static_files, lambda: static_files.StaticFiles().app),
         ),
         recogniser=recogniser,
         prover=PasswordProof(sign_in=sign_in, browser=browser, presence=step_up),

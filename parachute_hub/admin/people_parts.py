@@ -3,12 +3,12 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from parachute_hub.accounts.assemble import Accounts
-from parachute_hub.admin.audit_api import AuditApi
-from parachute_hub.admin.invites_api import InvitesApi
-from parachute_hub.admin.settings_api import SettingsApi
-from parachute_hub.admin.users_api import UsersApi
 from parachute_hub.site.auth import Authenticator
-from parachute_hub.site.root import MountedArea
+from parachute_hub.site.root import MountedArea, later
+from parachute_hub.system.loading import lazily
+
+with lazily():
+    from parachute_hub.admin import audit_api, invites_api, settings_api, users_api
 
 
 def people_parts(
@@ -29,38 +29,52 @@ def people_parts(
         return sum(invite.status(now) == "pending" for invite in accounts.invitations.all())
 
     address = accounts.caller.client_address
-    users = UsersApi(
-        people=accounts.people,
-        quotas=accounts.quotas,
-        who=who,
-        step_up=accounts.step_up,
-        address=address,
-        vault_names=vault_names,
-    )
-    invites = InvitesApi(
-        invitations=accounts.invitations,
-        who=who,
-        step_up=accounts.step_up,
-        origins=accounts.origin,
-        vault_names=vault_names,
-        address=address,
-        clock=accounts.clock,
-    )
-    settings = SettingsApi(
-        origin=accounts.origin,
-        who=who,
-        step_up=accounts.step_up,
-        clock=accounts.clock,
-        apps=apps,
-        invitations=invitations,
-        reach=reach,
-        passkeys=accounts.passkeys,
-        called=lambda user_id: accounts.people.get(user_id).called,
-    )
-    audit = AuditApi(who=who, audit=accounts.audit)
     return (
-        MountedArea(("/api/audit",), audit.app.resource()),
-        MountedArea(("/api/users",), users.app.resource()),
-        MountedArea(("/api/invites",), invites.app.resource()),
-        MountedArea(("/api/settings/hub-origin",), settings.app.resource()),
+        later(("/api/audit",), audit_api, lambda: audit_api.AuditApi(who=who, audit=accounts.audit).app),
+        later(
+            ("/api/users",),
+            users_api,
+            lambda: (
+                users_api.UsersApi(
+                    people=accounts.people,
+                    quotas=accounts.quotas,
+                    who=who,
+                    step_up=accounts.step_up,
+                    address=address,
+                    vault_names=vault_names,
+                ).app
+            ),
+        ),
+        later(
+            ("/api/invites",),
+            invites_api,
+            lambda: (
+                invites_api.InvitesApi(
+                    invitations=accounts.invitations,
+                    who=who,
+                    step_up=accounts.step_up,
+                    origins=accounts.origin,
+                    vault_names=vault_names,
+                    address=address,
+                    clock=accounts.clock,
+                ).app
+            ),
+        ),
+        later(
+            ("/api/settings/hub-origin",),
+            settings_api,
+            lambda: (
+                settings_api.SettingsApi(
+                    origin=accounts.origin,
+                    who=who,
+                    step_up=accounts.step_up,
+                    clock=accounts.clock,
+                    apps=apps,
+                    invitations=invitations,
+                    reach=reach,
+                    passkeys=accounts.passkeys,
+                    called=lambda user_id: accounts.people.get(user_id).called,
+                ).app
+            ),
+        ),
     )

@@ -1,10 +1,12 @@
 """Adapters between rooms: each implements one room's protocol with another room's object."""
 
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve, frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.threads import deferToThreadPool
 
 from parachute_hub.accounts.sessions.session_auth import SessionRecogniser
 from parachute_hub.accounts.setup.wizard import Offer
@@ -16,6 +18,7 @@ from parachute_hub.oauth.metadata import Service
 from parachute_hub.oauth.tokens.claims import InvalidToken
 from parachute_hub.oauth.tokens.issuer import Issuer
 from parachute_hub.oauth.tokens.token_guard import TokenGuard
+from parachute_hub.problems import address_probe
 from parachute_hub.proxy.audience import Rank
 from parachute_hub.proxy.routes import ErrorResponse, Mount
 from parachute_hub.settings import Settings
@@ -217,19 +220,18 @@ def self_check(instance: str, reactor: Any) -> Callable[[str], Awaitable[str | N
     """
 
     async def check(origin: str) -> str | None:
-        import treq
-
+        threads = reactor.getThreadPool()
+        asking = deferToThreadPool(reactor, threads, address_probe.probe, origin, instance, time.time())
         try:
-            response = await treq.get(
-                f"{origin}/health", timeout=SELF_CHECK_SECONDS, allow_redirects=False, reactor=reactor
-            )
-            body = await treq.json_content(response)
-        except Exception:
+            found = await asking.addTimeout(SELF_CHECK_SECONDS, reactor)
+        except TimeoutError:
+            found = None
+        if found is None or found.fault is not None:
             return (
                 f"This hub could not reach itself at {origin}. That is fine when the address only works from outside; "
                 "otherwise check the name and the certificate."
             )
-        if not isinstance(body, dict) or body.get("instance") != instance:
+        if not found.ours:
             return f"{origin} is answered by a different server. Check the address."
         return None
 

@@ -16,8 +16,6 @@ from twisted.logger import Logger
 from parachute_hub import __version__
 from parachute_hub.accounts.assemble import Accounts
 from parachute_hub.accounts.encryption import Sealer
-from parachute_hub.admin.backups_api import BackupsApi
-from parachute_hub.admin.restore_api import BASE, RestoreApi
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.runtime import ModuleRuntime
 from parachute_hub.backup import switch
@@ -37,10 +35,14 @@ from parachute_hub.modules.packages.bun import wrapped
 from parachute_hub.modules.packages.lockfile import BadLock
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.errors import Refused
-from parachute_hub.site.root import MountedArea
+from parachute_hub.site.root import MountedArea, later
 from parachute_hub.store.database import shipped_migrations
 from parachute_hub.system.atomic_files import read_bounded
+from parachute_hub.system.loading import lazily
 from parachute_hub.system.timers import every
+
+with lazily():
+    from parachute_hub.admin import backups_api, restore_api
 
 TICK_SECONDS = 60.0
 _VAULT = "/vault/"
@@ -100,24 +102,34 @@ class BackupRoom:
 
     def parts(self, who: Authenticator, accounts: Accounts) -> list[MountedArea]:
         """The APIs."""
-        area = BackupsApi(
-            who=who,
-            step_up=accounts.step_up,
-            backups=self.backups,
-            clock=time.time,
-            random=secrets.token_bytes,
-            new_id=lambda: str(uuid4()),
-        )
-        restore = RestoreApi(
-            restores=self.restores,
-            backups=self.backups,
-            setup=accounts.setup,
-            who=who,
-            step_up=accounts.step_up,
-        )
         return [
-            MountedArea(("/api/backups",), area.app.resource()),
-            MountedArea((BASE,), restore.app.resource()),
+            later(
+                ("/api/backups",),
+                backups_api,
+                lambda: (
+                    backups_api.BackupsApi(
+                        who=who,
+                        step_up=accounts.step_up,
+                        backups=self.backups,
+                        clock=time.time,
+                        random=secrets.token_bytes,
+                        new_id=lambda: str(uuid4()),
+                    ).app
+                ),
+            ),
+            later(
+                ("/admin/setup/restore",),
+                restore_api,
+                lambda: (
+                    restore_api.RestoreApi(
+                        restores=self.restores,
+                        backups=self.backups,
+                        setup=accounts.setup,
+                        who=who,
+                        step_up=accounts.step_up,
+                    ).app
+                ),
+            ),
         ]
 
 

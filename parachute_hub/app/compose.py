@@ -49,7 +49,6 @@ from parachute_hub.app.site_map import (
     public_parts,
     vaults_of,
 )
-from parachute_hub.app.space import space_part
 from parachute_hub.app.vault_exports import VaultExports
 from parachute_hub.app.vault_room import vault_care
 from parachute_hub.migration.home import is_older
@@ -62,7 +61,7 @@ from parachute_hub.proxy.front import Backend
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.cookies import Jar
 from parachute_hub.site.errors import Refused
-from parachute_hub.site.root import Gate
+from parachute_hub.site.root import Gate, later
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.database import Database, DatabaseTooNew, DatabaseUnusable
 from parachute_hub.store.rows import Act
@@ -71,8 +70,12 @@ from parachute_hub.system.disk_probe import PROBE_SECONDS, DiskProbe
 from parachute_hub.system.executors import WriterThread
 from parachute_hub.system.heap import give_back
 from parachute_hub.system.home import DATABASE, HomeTooNew
+from parachute_hub.system.loading import lazily
 from parachute_hub.system.reactor_lag import LagProbe
 from parachute_hub.system.timers import every
+
+with lazily():
+    from parachute_hub.app import space
 
 PRUNE_SECONDS = 3600.0
 TRIM_SECONDS = 300.0
@@ -148,7 +151,7 @@ async def compose(core: ProcessContext) -> Composition:
     parts = [
         *public_parts(core, engine, origin, who, front_visitor(accounts)),
         *admin_parts(core, engine, accounts, oauth, who, streams=streams, configuration=configuration, vaults=vaults),
-        space_part(core, engine, accounts, who, care.room, exports),
+        later(("/api/space",), space, lambda: space.space_app(core, engine, accounts, who, care.room, exports)),
         metrics.part(who),
         notices.part(who, accounts),
         *backups.parts(who, accounts),

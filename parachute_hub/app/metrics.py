@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol, cast
 
 import psutil
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
@@ -18,11 +18,14 @@ from parachute_hub.backup.records import BackupState
 from parachute_hub.events import JobChanged, NumberedEvent
 from parachute_hub.proxy.metrics import Metrics
 from parachute_hub.site.auth import Authenticator
-from parachute_hub.site.metrics import MetricsArea
-from parachute_hub.site.openmetrics import Figures, ModuleFigures, Traffic
-from parachute_hub.site.root import MountedArea
+from parachute_hub.site.root import MountedArea, later
 from parachute_hub.store.rows import Act
 from parachute_hub.supervise.model import ModuleState, Status
+from parachute_hub.system.loading import lazily
+
+with lazily():
+    from parachute_hub.site import metrics as pages
+    from parachute_hub.site import openmetrics
 
 _STATES = tuple(state.value for state in ModuleState)
 
@@ -54,7 +57,7 @@ class Tally:
     def counted(self, parts: Iterable[MountedArea]) -> list[MountedArea]:
         """The same areas; requests for tokens are counted."""
         return [
-            MountedArea(part.prefixes, _Counted(part.resource, self.token_requests))
+            evolve(part, resource=_Counted(part.resource, self.token_requests))
             if "/oauth/token" in part.prefixes
             else part
             for part in parts
@@ -101,13 +104,13 @@ class Gatherer:
     backups: Callable[[], BackupState]
     started_at: float
 
-    def figures(self) -> Figures:
+    def figures(self) -> "openmetrics.Figures":
         """All figures now."""
         container = self.engine.supervisor.container()
         backups = self.backups()
         jobs = self.engine.modules.jobs.all()
         good = [copy.made_at for copy in backups.copies if copy.verified_at is not None]
-        return Figures(
+        return openmetrics.Figures(
             version=__version__,
             started_at=self.started_at,
             processor=time.process_time(),
@@ -117,7 +120,7 @@ class Gatherer:
             disk_total=self.disk.total_bytes(),
             disk_free=self.disk.free_bytes(),
             traffic=[
-                Traffic(
+                openmetrics.Traffic(
                     module=short,
                     by_class={f"{digit}xx": count for digit, count in enumerate(found.by_class) if count},
                     sent=found.sent,
@@ -137,11 +140,11 @@ class Gatherer:
             verified_at=max(good, default=None),
         )
 
-    def _module(self, status: Status) -> ModuleFigures:
+    def _module(self, status: Status) -> "openmetrics.ModuleFigures":
         history = self.engine.supervisor.memory(status.short)
         used = self.engine.supervisor.processor(status.short)
         running = status.pid is not None and history is not None and history.recent
-        return ModuleFigures(
+        return openmetrics.ModuleFigures(
             short=status.short,
             state=status.state.value,
             states=_STATES,
@@ -159,13 +162,16 @@ class MetricsRoom:
 
     def part(self, who: Authenticator) -> MountedArea:
         """`/metrics`, and the same for the admin app."""
-        area = MetricsArea(
-            who,
-            self._gatherer.figures,
-            self._gatherer.metrics.as_json,
-            self._gatherer.engine.modules.files.outside.in_thread,
+        gatherer = self._gatherer
+        return later(
+            ("/metrics", "/api/metrics"),
+            (pages, openmetrics),
+            lambda: (
+                pages.MetricsArea(
+                    who, gatherer.figures, gatherer.metrics.as_json, gatherer.engine.modules.files.outside.in_thread
+                ).app
+            ),
         )
-        return MountedArea(("/metrics", "/api/metrics"), area.app.resource())
 
 
 def build_metrics(

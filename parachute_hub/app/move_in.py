@@ -5,7 +5,6 @@ import time
 
 from parachute_hub.accounts.assemble import Accounts
 from parachute_hub.accounts.encryption import Sealer
-from parachute_hub.admin.move_in_pages import BASE, MoveInPages
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.runtime import ModuleRuntime
 from parachute_hub.migration.home import is_older
@@ -13,11 +12,15 @@ from parachute_hub.migration.service import MoveIn
 from parachute_hub.oauth.tokens.keys import is_private_pem
 from parachute_hub.settings import is_origin
 from parachute_hub.site.auth import Authenticator
-from parachute_hub.site.root import MountedArea
+from parachute_hub.site.root import MountedArea, later
 from parachute_hub.store.database import Database
 from parachute_hub.store.older_hub import MoveInStore
 from parachute_hub.store.settings import StoredSettings
+from parachute_hub.system.loading import lazily
 from parachute_hub.system.random_tokens import new_id
+
+with lazily():
+    from parachute_hub.admin import move_in_pages
 
 
 def build_move_in(
@@ -45,5 +48,8 @@ def build_move_in(
 
 def move_in_part(move_in: MoveIn, accounts: Accounts, who: Authenticator) -> MountedArea:
     """The page and its API."""
-    pages = MoveInPages(move_in=move_in, setup=accounts.setup, browser=accounts.browser, who=who)
-    return MountedArea((BASE,), pages.app.resource())
+    return later(
+        ("/admin/setup/move-in",),
+        move_in_pages,
+        lambda: move_in_pages.MoveInPages(move_in=move_in, setup=accounts.setup, browser=accounts.browser, who=who).app,
+    )

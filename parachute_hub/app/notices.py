@@ -12,7 +12,6 @@ from twisted.internet.task import LoopingCall
 
 from parachute_hub.accounts.assemble import Accounts
 from parachute_hub.accounts.encryption import Sealer
-from parachute_hub.admin.notices_api import NoticesApi
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.runtime import ModuleRuntime
 from parachute_hub.notices.apprise_sender import Apprise
@@ -22,9 +21,13 @@ from parachute_hub.notices.records import Kind, NoticesFile
 from parachute_hub.notices.senders import Ntfy, Ping, Push, Sender, Webhook
 from parachute_hub.notices.service import TICK_SECONDS, Notices
 from parachute_hub.site.auth import Authenticator
-from parachute_hub.site.root import MountedArea
+from parachute_hub.site.root import MountedArea, later
 from parachute_hub.system.doer import Done
+from parachute_hub.system.loading import lazily
 from parachute_hub.system.timers import every
+
+with lazily():
+    from parachute_hub.admin import notices_api
 
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
 
@@ -43,8 +46,11 @@ class NoticeRoom:
 
     def part(self, who: Authenticator, accounts: Accounts) -> MountedArea:
         """The API."""
-        area = NoticesApi(who=who, step_up=accounts.step_up, notices=self.notices)
-        return MountedArea(("/api/notices",), area.app.resource())
+        return later(
+            ("/api/notices",),
+            notices_api,
+            lambda: notices_api.NoticesApi(who=who, step_up=accounts.step_up, notices=self.notices).app,
+        )
 
 
 def build_notices(

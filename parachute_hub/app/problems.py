@@ -12,7 +12,6 @@ from twisted.logger import Logger
 
 from parachute_hub import __version__
 from parachute_hub.accounts.setup.public_origin import HubOrigin
-from parachute_hub.admin.problems_api import ProblemsApi
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.runtime import ModuleRuntime
 from parachute_hub.app.vault_room import MeasuredRoom, VaultCare
@@ -63,12 +62,16 @@ from parachute_hub.problems.facts import ModuleFacts, Part
 from parachute_hub.problems.memory import ProblemsFile
 from parachute_hub.problems.service import TICK_SECONDS, Problems
 from parachute_hub.site.auth import Authenticator
-from parachute_hub.site.root import MountedArea
+from parachute_hub.site.root import MountedArea, later
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.clients import Clients
 from parachute_hub.store.database import Database
 from parachute_hub.system.doer import Done
+from parachute_hub.system.loading import lazily
 from parachute_hub.system.timers import every
+
+with lazily():
+    from parachute_hub.admin import problems_api
 
 _DAY = 86400.0
 _MEASURED_FOR = 300.0
@@ -91,8 +94,13 @@ class ProblemRoom:
 
     def parts(self, who: Authenticator, done: Done) -> list[MountedArea]:
         """The API."""
-        area = ProblemsApi(who=who, problems=self.problems, done=done)
-        return [MountedArea(("/api/problems",), area.app.resource())]
+        return [
+            later(
+                ("/api/problems",),
+                problems_api,
+                lambda: problems_api.ProblemsApi(who=who, problems=self.problems, done=done).app,
+            )
+        ]
 
 
 def build_problems(

@@ -88,9 +88,8 @@ class Hub(Service):
         self.instance = str(uuid4())
         self._composed: Composed | None = None
         self.health = Health(self.phase, self.instance)
-        self.root = Root(
-            [MountedArea(("/health",), self.health)], Closed("starting"), is_secure=RequestCaller().is_secure
-        )
+        parts = [MountedArea(("/health",), self.health)]
+        self.root = Root(parts, Closed("starting"), is_secure=RequestCaller().is_secure, in_thread=self._in_thread)
         self.front = self._make_front()
         self._port: IListeningPort | None = None
         self._leaving = False
@@ -193,11 +192,11 @@ class Hub(Service):
         if self.phase.name == "waiting" and not await self._wait_for_home():
             return
         self.phase.name = "starting"
-        await deferToThreadPool(self.reactor, self.reactor.getThreadPool(), older_home.keep_copies, self.settings.home)
+        await self._in_thread(older_home.keep_copies, self.settings.home)
         await self._put_restored_in_place()
         self._announce()
         # Importing takes half a second; /health is answered in the meantime.
-        compose = await deferToThreadPool(self.reactor, self.reactor.getThreadPool(), self._load)
+        compose = await self._in_thread(self._load)
         if self._leaving:
             return
         core = ProcessContext(
@@ -239,8 +238,7 @@ class Hub(Service):
             self.log.info("Took over from version {before}", before=inherited.version)
 
     async def _put_restored_in_place(self) -> None:
-        threads = self.reactor.getThreadPool()
-        if await deferToThreadPool(self.reactor, threads, switch.finish, self.settings.home):
+        if await self._in_thread(switch.finish, self.settings.home):
             self.log.info("The restored backup is in place")
 
     def _announce(self, is_last: bool = False) -> None:
@@ -372,6 +370,9 @@ class Hub(Service):
 
         heap.keep_loaded()
         return compose
+
+    def _in_thread(self, *work: Any) -> "Deferred[Any]":
+        return deferToThreadPool(self.reactor, self.reactor.getThreadPool(), *work)
 
     def _make_front(self) -> Front:
         settings = self.settings

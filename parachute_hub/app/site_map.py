@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import psutil
-from attrs import frozen
+from attrs import evolve, frozen
+from klein import Klein
 from twisted.internet.defer import succeed
 from twisted.web.client import Agent
 from twisted.web.iweb import IRequest
@@ -18,17 +19,10 @@ from parachute_hub.accounts.sessions.csrf import token_for
 from parachute_hub.accounts.validation import vault_name_problem
 from parachute_hub.admin.app_files import AdminApp
 from parachute_hub.admin.audit_trail import Attempts, Refusals
-from parachute_hub.admin.disk_api import DiskArea
-from parachute_hub.admin.logs_api import HubLogArea, Logs
-from parachute_hub.admin.modules_api import ModulesArea
-from parachute_hub.admin.modules_view import ModulesView
-from parachute_hub.admin.overview_api import Memory, OverviewApi
-from parachute_hub.admin.package_api import PackageArea
 from parachute_hub.admin.people_parts import people_parts
 from parachute_hub.admin.restart_api import RestartArea
 from parachute_hub.admin.stream_api import EventsArea, Streams
 from parachute_hub.admin.vault_command import VaultCommand
-from parachute_hub.admin.vaults_api import VaultsApi
 from parachute_hub.app.adapters import ModuleTokens, self_check
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.discovery import advertised, tiles
@@ -36,18 +30,30 @@ from parachute_hub.app.installed import InstalledModules
 from parachute_hub.app.runtime import ModuleRuntime, room_of
 from parachute_hub.modules.definition import json_schemas
 from parachute_hub.modules.launch.configuration import Configuration
-from parachute_hub.modules.packages.facts import PackageFacts
 from parachute_hub.modules.state.disk_space import size_of
 from parachute_hub.oauth.assemble import OAuth
-from parachute_hub.oauth.tokens.account_vaults import AccountVaultsArea
 from parachute_hub.site.about import About, AboutHub, Ready
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.conventions import PREFIXES, Conventions
 from parachute_hub.site.front_page import FrontPage, Visitor
-from parachute_hub.site.root import MountedArea
+from parachute_hub.site.root import MountedArea, later
 from parachute_hub.site.well_known import INFO_PAGES, SCHEMAS, WellKnown, document
 from parachute_hub.supervise.output.log_files import read_log
+from parachute_hub.system.loading import lazily
 from parachute_hub.system.timestamps import to_the_second
+
+with lazily():
+    from parachute_hub.admin import (
+        disk_api,
+        logs_api,
+        modules_api,
+        modules_view,
+        overview_api,
+        package_api,
+        vaults_api,
+    )
+    from parachute_hub.modules.packages import facts
+    from parachute_hub.oauth.tokens import account_vaults
 
 if TYPE_CHECKING:
     from treq.client import HTTPClient
@@ -138,17 +144,12 @@ def admin_parts(
     def latest(package: str) -> str | None:
         return engine.modules.availability.latest(package, files.channel())
 
-    logs = Logs(
-        read=partial(read_log, core.settings.home / "hub" / "logs"),
-        in_thread=in_thread,
-        streams=streams,
-    )
-    modules = ModulesArea(
-        who=who,
-        step_up=accounts.step_up,
-        modules=engine.modules,
-        supervisor=engine.supervisor,
-        view=ModulesView(
+    def logs() -> logs_api.Logs:
+        read = partial(read_log, core.settings.home / "hub" / "logs")
+        return logs_api.Logs(read=read, in_thread=in_thread, streams=streams)
+
+    def modules() -> Klein:
+        view = modules_view.ModulesView(
             directory=files.directory,
             supervisor=engine.supervisor,
             latest=latest,
@@ -157,75 +158,96 @@ def admin_parts(
             adoptable=engine.modules.adoption.source,
             links=engine.links.by_short,
             isolation=files.fence.machine,
-        ),
-        configuration=configuration,
-        logs=logs,
-        room=partial(room_of, engine),
-        done=done,
-    )
-    packages = PackageArea(
-        who=who,
-        catalog=files.outside.catalog,
-        latest=lambda package: engine.modules.availability.ask(package, files.channel()),
-        facts=PackageFacts(
+        )
+        return modules_api.ModulesArea(
+            who=who,
+            step_up=accounts.step_up,
+            modules=engine.modules,
+            supervisor=engine.supervisor,
+            view=view,
+            configuration=configuration,
+            logs=logs(),
+            room=partial(room_of, engine),
+            done=done,
+        ).app
+
+    def packages() -> Klein:
+        known = facts.PackageFacts(
             bun=engine.modules.bun,
             folder=files.outside.around.installer,
             catalog=files.outside.catalog,
             in_thread=in_thread,
             now=files.outside.now,
-        ),
-    )
-    events = EventsArea(who=who, bus=engine.bus, streams=streams, boot=core.health.instance)
-    overview = OverviewApi(
-        who=who,
-        memory=lambda: succeed(_measured(engine)),
-        disk=engine.modules.disk,
-        # Includes modules that are not installed, since an uninstalled one may have left data.
-        installed=lambda: dict.fromkeys(
-            (*engine.installed_modules.shorts(), *(entry.short for entry in files.outside.catalog.entries))
-        ),
-        in_thread=in_thread,
-        clock=core.reactor.seconds,
-        past=engine.supervisor.memory,
-    )
+        )
+        return package_api.PackageArea(
+            who=who,
+            catalog=files.outside.catalog,
+            latest=lambda package: engine.modules.availability.ask(package, files.channel()),
+            facts=known,
+        ).app
+
+    def overview() -> Klein:
+        return overview_api.OverviewApi(
+            who=who,
+            memory=lambda: succeed(_measured(engine)),
+            disk=engine.modules.disk,
+            # Includes modules that are not installed, since an uninstalled one may have left data.
+            installed=lambda: dict.fromkeys(
+                (*engine.installed_modules.shorts(), *(entry.short for entry in files.outside.catalog.entries))
+            ),
+            in_thread=in_thread,
+            clock=core.reactor.seconds,
+            past=engine.supervisor.memory,
+        ).app
 
     def known() -> Sequence[Mapping[str, Any]]:
         told = document(advertised(engine.installed_modules.modules(), engine.links), accounts.origin.issuer())
         return cast(Sequence[Mapping[str, Any]], told["vaults"])
 
-    own_vaults = AccountVaultsArea(
-        bearers=oauth.bearers,
-        minting=oauth.minting,
-        known=known,
-        maker=accounts.deletions,
-        problem=vault_name_problem,
-        done=done,
-    )
-    vaults_area = VaultsApi(
-        who=who,
-        step_up=accounts.step_up,
-        known=known,
-        maker=accounts.deletions,
-        sizes=lambda names: in_thread(_vault_sizes, core.settings.home, tuple(names)),
-        done=done,
-        owners=lambda: {vault: user.called for user in accounts.people.all() for vault in user.own},
-        deletions=accounts.deletions,
-        quotas=accounts.quotas,
-    )
+    def own_vaults() -> Klein:
+        return account_vaults.AccountVaultsArea(
+            bearers=oauth.bearers,
+            minting=oauth.minting,
+            known=known,
+            maker=accounts.deletions,
+            problem=vault_name_problem,
+            done=done,
+        ).app
+
+    def all_vaults() -> Klein:
+        return vaults_api.VaultsApi(
+            who=who,
+            step_up=accounts.step_up,
+            known=known,
+            maker=accounts.deletions,
+            sizes=lambda names: in_thread(_vault_sizes, core.settings.home, tuple(names)),
+            done=done,
+            owners=lambda: {vault: user.called for user in accounts.people.all() for vault in user.own},
+            deletions=accounts.deletions,
+            quotas=accounts.quotas,
+        ).app
+
     records = files.directory.records
     core.hub_log.room = records.log_bytes
-    hub_log = HubLogArea(who=who, logs=logs, ring=core.hub_log.ring, sizes=records, done=done)
-    disk = DiskArea(who=who, modules=engine.modules, in_thread=in_thread, done=done)
+
+    def hub_log() -> Klein:
+        return logs_api.HubLogArea(who=who, logs=logs(), ring=core.hub_log.ring, sizes=records, done=done).app
+
+    events = EventsArea(who=who, bus=engine.bus, streams=streams, boot=core.health.instance)
     return [
-        MountedArea(("/api/modules",), modules.app.resource()),
-        MountedArea(("/api/modules/disk",), disk.app.resource()),
-        MountedArea(("/api/packages",), packages.app.resource()),
-        MountedArea(("/api/hub/logs",), hub_log.app.resource()),
+        later(("/api/modules",), (modules_api, modules_view, logs_api), modules),
+        later(
+            ("/api/modules/disk",),
+            disk_api,
+            lambda: disk_api.DiskArea(who=who, modules=engine.modules, in_thread=in_thread, done=done).app,
+        ),
+        later(("/api/packages",), (package_api, facts), packages),
+        later(("/api/hub/logs",), logs_api, hub_log),
         MountedArea(("/api/hub/restart",), RestartArea(who=who, restart=core.in_place, done=done).app.resource()),
         MountedArea(("/api/events",), events.app.resource()),
-        MountedArea(("/api/overview",), overview.app.resource()),
-        MountedArea(("/vaults",), vaults_area.app.resource()),
-        MountedArea(("/account/vaults",), own_vaults.app.resource()),
+        later(("/api/overview",), overview_api, overview),
+        later(("/vaults",), vaults_api, all_vaults),
+        later(("/account/vaults",), account_vaults, own_vaults),
         MountedArea(("/admin",), AdminApp()),
         *people_parts(
             accounts,
@@ -274,15 +296,17 @@ def attended(parts: Iterable[MountedArea], accounts: Accounts, who: Authenticato
     """The same areas, which act on behalf of the caller, and whose refused and failed attempts are recorded."""
     clock, refusals, note = accounts.clock, Refusals(accounts.clock), accounts.trail.note
     return [
-        MountedArea(
-            part.prefixes,
-            Attempts(part.resource, who=who, note=note, caller=accounts.caller, clock=clock, refusals=refusals),
+        evolve(
+            part,
+            resource=Attempts(
+                part.resource, who=who, note=note, caller=accounts.caller, clock=clock, refusals=refusals
+            ),
         )
         for part in parts
     ]
 
 
-def _measured(engine: ModuleRuntime) -> Memory:
+def _measured(engine: ModuleRuntime) -> "overview_api.Memory":
     """The supervisor's last measurement; a page triggers none."""
     container = engine.supervisor.container()
     latest = {status.short: engine.supervisor.memory(status.short) for status in engine.supervisor.all() if status.pid}
@@ -290,7 +314,7 @@ def _measured(engine: ModuleRuntime) -> Memory:
         short: history.recent[-1] * 1024 for short, history in latest.items() if history is not None and history.recent
     }
     shares = {short: used.share for short in latest if (used := engine.supervisor.processor(short)) is not None}
-    return Memory(
+    return overview_api.Memory(
         limit=container.limit,
         used=container.used,
         hub=psutil.Process().memory_info().rss,

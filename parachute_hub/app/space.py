@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
+from klein import Klein
 
 from parachute_hub.accounts.assemble import Accounts
 from parachute_hub.admin.space_api import Leftover, SpaceApi
@@ -18,7 +19,6 @@ from parachute_hub.modules.assembly import ModuleServices
 from parachute_hub.modules.state.disk_space import size_of
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.errors import Refused, not_found
-from parachute_hub.site.root import MountedArea
 
 
 @frozen
@@ -77,17 +77,17 @@ def _named(what: str) -> tuple[str, ...]:
     return () if what == "downloads" else (what,)
 
 
-def space_part(
+def space_app(
     core: ProcessContext,
     engine: ModuleRuntime,
     accounts: Accounts,
     who: Authenticator,
     room: MeasuredRoom,
     trash: VaultExports,
-) -> MountedArea:
-    """The API of what takes room."""
+) -> Klein:
+    """The API of what takes room: `/api/space`."""
     disk = engine.modules.disk
-    api = SpaceApi(
+    return SpaceApi(
         who=who,
         people=accounts.people,
         space=lambda: (disk.free_bytes(), disk.total_bytes()),
@@ -96,5 +96,4 @@ def space_part(
         leftovers=HubLeftovers(core.settings.home, engine.modules, engine.modules.files.outside.in_thread),
         trash=trash,
         done=accounts.trail.done,
-    )
-    return MountedArea(("/api/space",), api.app.resource())
+    ).app

@@ -9,6 +9,7 @@ from parachute_hub.app.proving import NotProven
 from parachute_hub.settings import Settings
 from parachute_hub.store import newer, rehearsal
 from parachute_hub.store.database import DatabaseUnusable
+from parachute_hub.system import loading
 from parachute_hub.system.home import DATABASE
 
 
@@ -19,6 +20,7 @@ def answer(settings: Settings) -> str:
     if why is not None:
         raise NotProven(why)
     import_module("parachute_hub.app.compose")
+    loading.load_all()
     try:
         rehearsal.rehearse(database, settings.home / "tmp")
     except (DatabaseUnusable, OSError) as error:

@@ -8,11 +8,10 @@ from urllib.parse import urlsplit
 from attrs import frozen
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.error import ConnectError
-from twisted.internet.ssl import optionsForClientTLS
 from twisted.web.client import Agent, FileBodyProducer, ResponseFailed, readBody
 from twisted.web.http_headers import Headers
 
-from parachute_hub.system.pinned import Pinned
+from parachute_hub.system.pinned import Pinned, verified
 from parachute_hub.system.public_addresses import is_public
 
 SEND_SECONDS: Final = 15.0
@@ -33,7 +32,7 @@ class Outbound:
 
     reactor: Any
     resolve: Callable[[str], Awaitable[Sequence[str]]]
-    tls: Callable[[str], Any] = optionsForClientTLS
+    tls: Callable[[str], Any] = verified
 
     async def address(self, host: str, *, private: bool) -> str:
         """An address to connect to. Raises NotSent; its kind is `private_address` if the owner has to confirm."""

@@ -7,36 +7,24 @@ from typing import Any
 from attrs import frozen
 from twisted.logger import Logger
 
-from parachute_hub.oauth.authorization.approval_page import ApproveArea
 from parachute_hub.oauth.authorization.browser_session import PageSessions
 from parachute_hub.oauth.authorization.consent_ticket import Tickets
 from parachute_hub.oauth.authorization.consents import Consents
-from parachute_hub.oauth.authorization.endpoint import AuthorizeArea
-from parachute_hub.oauth.clients.connect_pages import ConnectPages
-from parachute_hub.oauth.clients.connected_apps import AppsArea
-from parachute_hub.oauth.clients.connected_apps_pages import AppsPages
 from parachute_hub.oauth.clients.connections import Connections
-from parachute_hub.oauth.clients.endpoint import RegisterArea
 from parachute_hub.oauth.clients.lookup import ClientDirectory, Documents
-from parachute_hub.oauth.device.confirmation_pages import PAGE, ConfirmationArea
 from parachute_hub.oauth.device.confirmations import Confirmations
-from parachute_hub.oauth.device.pages import DeviceArea
 from parachute_hub.oauth.device.requests import DeviceRequests
-from parachute_hub.oauth.lock_pages import LockPages
 from parachute_hub.oauth.lockdown import Lockdown
 from parachute_hub.oauth.tokens.bearer_auth import BearerRecogniser
-from parachute_hub.oauth.tokens.endpoint import TokenArea
 from parachute_hub.oauth.tokens.issuer import Issuer
 from parachute_hub.oauth.tokens.keys import Keyring
 from parachute_hub.oauth.tokens.minting import TokenMinter
 from parachute_hub.oauth.tokens.operator_token import OperatorToken
-from parachute_hub.oauth.tokens.settings_grants import SettingsGrants
 from parachute_hub.oauth.tokens.token_guard import TokenGuard
 from parachute_hub.oauth.tokens.token_service import TokenExchange
-from parachute_hub.oauth.tokens.tokens_api import TokensArea
 from parachute_hub.oauth.well_known import PREFIXES, Resources, WellKnownArea
 from parachute_hub.site.auth import Authenticator, Recogniser, StepUp
-from parachute_hub.site.root import MountedArea
+from parachute_hub.site.root import MountedArea, later
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.clients import Clients
 from parachute_hub.store.database import Database
@@ -49,6 +37,17 @@ from parachute_hub.store.tokens import Tokens
 from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
 from parachute_hub.system.doer import Done
+from parachute_hub.system.loading import lazily
+
+with lazily():
+    from parachute_hub.oauth import lock_pages
+    from parachute_hub.oauth.authorization import approval_page, endpoint
+    from parachute_hub.oauth.clients import connect_pages, connected_apps, connected_apps_pages
+    from parachute_hub.oauth.clients import endpoint as registration
+    from parachute_hub.oauth.device import confirmation_pages
+    from parachute_hub.oauth.device import pages as device_pages
+    from parachute_hub.oauth.tokens import endpoint as token_endpoint
+    from parachute_hub.oauth.tokens import settings_grants, tokens_api
 
 
 @frozen(kw_only=True)
@@ -106,82 +105,144 @@ class OAuth:
     def _public_parts(self, visits: PageSessions) -> list[MountedArea]:
         """For apps, and for users that apps send here."""
         wellknown = WellKnownArea(issuer=self.issuer, keys=self.keys, resources=self._resources, clock=self._clock)
-        authorize = AuthorizeArea(
-            issuer=self.issuer,
-            directory=self._directory,
-            consents=self._consents,
-            resources=self._resources,
-            visits=visits,
-            tickets=self._tickets,
-        )
-        register = RegisterArea(
-            directory=self._directory,
-            connections=self.connections,
-            bearers=self.bearers,
-            visits=visits,
-            clock=self._clock,
-        )
-        token = TokenArea(
-            issuer=self.issuer,
-            directory=self._directory,
-            redeemer=self._redeemer,
-            devices=self._devices,
-            resources=self._resources,
-            address=visits.address,
-            clock=self._clock,
-        )
         return [
             # The proxy routes each vault's OAuth metadata to the hub (proxy.routes).
             MountedArea((*PREFIXES, "/vault"), wellknown.app.resource()),
-            MountedArea(("/oauth/authorize",), authorize.app.resource()),
-            MountedArea(("/oauth/token", "/oauth/revoke", "/oauth/device_authorization"), token.app.resource()),
-            MountedArea(("/oauth/register", "/oauth/clients"), register.app.resource()),
+            later(
+                ("/oauth/authorize",),
+                endpoint,
+                lambda: (
+                    endpoint.AuthorizeArea(
+                        issuer=self.issuer,
+                        directory=self._directory,
+                        consents=self._consents,
+                        resources=self._resources,
+                        visits=visits,
+                        tickets=self._tickets,
+                    ).app
+                ),
+            ),
+            later(
+                ("/oauth/token", "/oauth/revoke", "/oauth/device_authorization"),
+                token_endpoint,
+                lambda: (
+                    token_endpoint.TokenArea(
+                        issuer=self.issuer,
+                        directory=self._directory,
+                        redeemer=self._redeemer,
+                        devices=self._devices,
+                        resources=self._resources,
+                        address=visits.address,
+                        clock=self._clock,
+                    ).app
+                ),
+            ),
+            later(
+                ("/oauth/register", "/oauth/clients"),
+                registration,
+                lambda: (
+                    registration.RegisterArea(
+                        directory=self._directory,
+                        connections=self.connections,
+                        bearers=self.bearers,
+                        visits=visits,
+                        clock=self._clock,
+                    ).app
+                ),
+            ),
         ]
 
     def _own_parts(self, visits: PageSessions, sessions: Recogniser, step_up: StepUp, done: Done) -> list[MountedArea]:
         """For the hub's users, its admin app and scripts."""
         who = Authenticator([self.bearers, sessions])
-        approve = ApproveArea(directory=self._directory, connections=self.connections, visits=visits)
-        apps = AppsArea(connections=self.connections, who=who, step_up=step_up)
-        pages = AppsPages(connections=self.connections, visits=visits, resources=self._resources)
-        connect = ConnectPages(
-            connections=self.connections, visits=visits, resources=self._resources, origin=lambda: self.issuer.issuer
-        )
-        tokens = TokensArea(
-            minting=self.minting,
-            bearers=self.bearers,
-            sessions=sessions,
-            step_up=step_up,
-            operator=self.operator,
-            keys=self.keys,
-            grants=SettingsGrants(self._clock),
-            done=done,
-        )
         mints = ("/admin/host-admin-token", "/admin/vault-admin-token", "/admin/module-token", "/admin/agent-token")
         own_mints = ("/account/token", "/account/vault-token", "/account/vault-admin-token")
-        device = DeviceArea(
-            devices=self._devices, directory=self._directory, visits=visits, tickets=self._tickets, clock=self._clock
-        )
-        confirm = ConfirmationArea(
-            confirmations=self._confirmations,
-            bearers=self.bearers,
-            issuer=self.issuer,
-            visits=visits,
-            users=self._users,
-            clients=self._clients,
-            grants=self._grants,
-            clock=self._clock,
-        )
-        lock = LockPages(lockdown=self._lockdown, visits=visits, who=who, step_up=step_up)
         return [
-            MountedArea(("/oauth/device",), device.app.resource()),
-            MountedArea((PAGE, "/api/confirmations"), confirm.app.resource()),
-            MountedArea(("/account/lock", "/api/lock"), lock.app.resource()),
-            MountedArea(("/admin/approve-client", "/oauth/authorize/approve"), approve.app.resource()),
-            MountedArea(("/api/apps", "/api/grants", "/api/oauth/clients"), apps.app.resource()),
-            MountedArea(("/account/apps",), pages.app.resource()),
-            MountedArea(("/account/connect",), connect.app.resource()),
-            MountedArea(("/api/auth", *mints, *own_mints), tokens.app.resource()),
+            later(
+                ("/oauth/device",),
+                device_pages,
+                lambda: (
+                    device_pages.DeviceArea(
+                        devices=self._devices,
+                        directory=self._directory,
+                        visits=visits,
+                        tickets=self._tickets,
+                        clock=self._clock,
+                    ).app
+                ),
+            ),
+            later(
+                ("/account/confirm", "/api/confirmations"),
+                confirmation_pages,
+                lambda: (
+                    confirmation_pages.ConfirmationArea(
+                        confirmations=self._confirmations,
+                        bearers=self.bearers,
+                        issuer=self.issuer,
+                        visits=visits,
+                        users=self._users,
+                        clients=self._clients,
+                        grants=self._grants,
+                        clock=self._clock,
+                    ).app
+                ),
+            ),
+            later(
+                ("/account/lock", "/api/lock"),
+                lock_pages,
+                lambda: lock_pages.LockPages(lockdown=self._lockdown, visits=visits, who=who, step_up=step_up).app,
+            ),
+            later(
+                ("/admin/approve-client", "/oauth/authorize/approve"),
+                approval_page,
+                lambda: (
+                    approval_page.ApproveArea(
+                        directory=self._directory, connections=self.connections, visits=visits
+                    ).app
+                ),
+            ),
+            later(
+                ("/api/apps", "/api/grants", "/api/oauth/clients"),
+                connected_apps,
+                lambda: connected_apps.AppsArea(connections=self.connections, who=who, step_up=step_up).app,
+            ),
+            later(
+                ("/account/apps",),
+                connected_apps_pages,
+                lambda: (
+                    connected_apps_pages.AppsPages(
+                        connections=self.connections, visits=visits, resources=self._resources
+                    ).app
+                ),
+            ),
+            later(
+                ("/account/connect",),
+                connect_pages,
+                lambda: (
+                    connect_pages.ConnectPages(
+                        connections=self.connections,
+                        visits=visits,
+                        resources=self._resources,
+                        origin=lambda: self.issuer.issuer,
+                    ).app
+                ),
+            ),
+            later(
+                ("/api/auth", *mints, *own_mints),
+                (tokens_api, settings_grants),
+                lambda: (
+                    tokens_api.TokensArea(
+                        minting=self.minting,
+                        bearers=self.bearers,
+                        sessions=sessions,
+                        step_up=step_up,
+                        operator=self.operator,
+                        keys=self.keys,
+                        grants=settings_grants.SettingsGrants(self._clock),
+                        done=done,
+                    ).app
+                ),
+            ),
         ]
 
 

@@ -2,11 +2,15 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol, cast
+from functools import cached_property
+from types import ModuleType
+from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import unquote
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.web.error import UnsupportedMethod
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
@@ -15,6 +19,12 @@ from twisted.web.server import NOT_DONE_YET, Request
 from parachute_hub.site.answers import wants_html
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.site.pages import again, refuse
+from parachute_hub.system import loading
+
+if TYPE_CHECKING:
+    from klein import Klein
+
+_log = Logger()
 
 # No page of the hub may be framed, sniffed, or run foreign code. Areas may narrow this, never widen it.
 SECURITY_HEADERS: Mapping[str, str] = {
@@ -66,11 +76,42 @@ STRICT_TRANSPORT = "max-age=15552000"
 class MountedArea:
     """An area and its path prefixes.
 
-    `/api/modules` covers that path and everything below it; `/` only the root page.
+    `/api/modules` covers that path and everything below it; `/` only the root page. `code` must be loaded before the
+    resource can answer.
     """
 
     prefixes: tuple[str, ...]
     resource: IResource
+    code: tuple[ModuleType, ...] = ()
+
+
+class _Made(Resource):
+    """Makes the area with its first request."""
+
+    isLeaf = True
+
+    def __init__(self, make: "Callable[[], Klein]") -> None:
+        super().__init__()
+        self._make = make
+
+    @cached_property
+    def app(self) -> "Klein":
+        """The area."""
+        return self._make()
+
+    @cached_property
+    def _resource(self) -> IResource:
+        return self.app.resource()
+
+    def render(self, request: IRequest) -> bytes | int:
+        return self._resource.render(request)  # type: ignore[no-any-return]
+
+
+def later(
+    prefixes: tuple[str, ...], code: ModuleType | tuple[ModuleType, ...], make: "Callable[[], Klein]"
+) -> MountedArea:
+    """An area that few need. Its `code` (imported `lazily`) is loaded, and `make` called, with its first request."""
+    return MountedArea(prefixes, _Made(make), code if isinstance(code, tuple) else (code,))
 
 
 class Gate(Protocol):
@@ -97,6 +138,10 @@ class Prover(Protocol):
         """Verify it. Raises Refused."""
 
 
+def _inline(function: Callable[..., object], *args: object) -> object:
+    return function(*args)
+
+
 class Root(Resource):
     """Dispatches each request to the area with the longest matching prefix."""
 
@@ -108,10 +153,12 @@ class Root(Resource):
         gate: Gate | None = None,
         *,
         is_secure: Callable[[IRequest], bool],
+        in_thread: Callable[..., object] = _inline,
     ) -> None:
-        """`is_secure` tells whether a request used https to a trusted proxy."""
+        """`is_secure` tells whether a request used https to a trusted proxy; `in_thread` loads the code of areas."""
         super().__init__()
         self._is_secure = is_secure
+        self._in_thread = in_thread
         self.open(parts, gate or Open())
 
     def open(self, parts: Sequence[MountedArea], gate: Gate, prover: Prover | None = None) -> None:
@@ -119,7 +166,7 @@ class Root(Resource):
         self.gate = gate
         self._prover = prover
         self._parts = sorted(
-            ((prefix.encode(), part.resource) for part in parts for prefix in part.prefixes),
+            ((prefix.encode(), part) for part in parts for prefix in part.prefixes),
             key=lambda pair: len(pair[0]),
             reverse=True,
         )
@@ -138,18 +185,39 @@ class Root(Resource):
         refusal = self.gate.check(request.method, path, wants_html(request))
         if refusal is not None:
             return refuse(request, refusal)
+        part = self._part_of(path)
+        if part is None:
+            return refuse(request, not_found())
+        if not all(map(loading.is_loaded, part.code)):
+            return self._after_loading(request, part)
         if self._prover is not None and self._prover.offered(request):
-            return self._after_proof(request, self._prover)
-        return self._dispatched(request)
+            return self._after_proof(request, self._prover, part)
+        return _rendered(part.resource, request)
 
-    def _after_proof(self, request: IRequest, prover: Prover) -> int:
+    def _after_loading(self, request: IRequest, part: MountedArea) -> int:
+        """Render the request once more when the code is there: the gate may have closed meanwhile."""
+        gone: list[object] = []
+        asked = cast(Request, request)
+        asked.notifyFinish().addBoth(gone.append)
+        loaded = maybeDeferred(self._in_thread, loading.load, *part.code)
+
+        def show(result: object) -> None:
+            if isinstance(result, Failure):
+                _log.failure("The pages below {path} could not be loaded", result, path=part.prefixes[0])
+            if not gone:
+                asked.render(_Broken(result) if isinstance(result, Failure) else self)
+
+        loaded.addBoth(show).addErrback(asked.processingFailed)
+        return NOT_DONE_YET
+
+    def _after_proof(self, request: IRequest, prover: Prover, part: MountedArea) -> int:
         gone: list[object] = []
         cast(Request, request).notifyFinish().addBoth(gone.append)
 
         async def answer() -> None:
             try:
                 await prover.verify(request)
-                body = self._dispatched(request) if not gone else NOT_DONE_YET
+                body = _rendered(part.resource, request) if not gone else NOT_DONE_YET
             except Refused as refused:
                 body = refuse(request, again(refused))
             if isinstance(body, bytes) and not gone:
@@ -159,12 +227,28 @@ class Root(Resource):
         Deferred.fromCoroutine(answer()).addErrback(cast(Request, request).processingFailed)
         return NOT_DONE_YET
 
-    def _dispatched(self, request: IRequest) -> bytes | int:
-        path = request.path
-        for prefix, resource in self._parts:
+    def _part_of(self, path: bytes) -> MountedArea | None:
+        for prefix, part in self._parts:
             if path == prefix or (prefix != b"/" and path.startswith(prefix + b"/")):
-                return _rendered(resource, request)
-        return refuse(request, not_found())
+                return part
+        return None
+
+
+class _Broken(Resource):
+    """In the place of an area whose code could not be loaded."""
+
+    isLeaf = True
+
+    def __init__(self, why: Failure) -> None:
+        super().__init__()
+        self._is_replaced = why.check(loading.Replaced) is not None
+
+    def render(self, request: IRequest) -> bytes:
+        if self._is_replaced:
+            text = "A newer version of the hub was installed. This page works once the hub was restarted."
+            return refuse(request, Refused(503, "restart_needed", text, headers={"Retry-After": "5"}))
+        text = "This part of the hub could not be loaded. Its log has the details."
+        return refuse(request, Refused(500, "internal_error", text))
 
 
 def _rendered(resource: IResource, request: IRequest) -> bytes | int:

@@ -6,12 +6,17 @@ from typing import Any, Final, cast
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
+
+from parachute_hub.system.loading import lazily
+
+with lazily():
+    from parachute_hub.system import tls as outgoing_tls
 
 TIMEOUT: Final = 5.0
 MOST_RECEIVED: Final = 96 * 1024
@@ -36,6 +41,11 @@ class _BoundedFactory(WrappingFactory):
     noisy = False
 
 
+def verified(host: str) -> Any:
+    """TLS options that verify the host's certificate and name."""
+    return outgoing_tls.verified(host)
+
+
 def _inner(wrapper: ProtocolWrapper) -> Any:
     return wrapper.wrappedProtocol
 
@@ -56,7 +66,10 @@ class BoundedEndpoint:
 @implementer(IAgentEndpointFactory)
 @frozen
 class Pinned:
-    """Connects to a fixed address and port. TLS, for https, still verifies the URL's host name."""
+    """Connects to a fixed address and port. TLS, for https, still verifies the URL's host name.
+
+    `tls` makes the options for a host, as `verified` does.
+    """
 
     reactor: Any
     address: str
@@ -69,4 +82,4 @@ class Pinned:
         plain = kind(self.reactor, self.address, self.port, TIMEOUT)
         if uri.scheme == b"http":
             return BoundedEndpoint(plain)
-        return BoundedEndpoint(wrapClientTLS(self.tls(uri.host.decode("ascii")), plain))
+        return BoundedEndpoint(outgoing_tls.TLSEndpoint(self.tls(uri.host.decode("ascii")), plain))

@@ -22,7 +22,7 @@ SECRET_FREE = {"/static/hub/<name>"}
 def routes(door: Any) -> Iterator[tuple[str, str]]:
     """Every (method, rule) of all mounted areas."""
     for part in door.parts:
-        app = part.resource._app
+        app = part.resource.app
         assert isinstance(app, Klein)
         for rule in app.url_map.iter_rules():
             for method in sorted(rule.methods or ()):

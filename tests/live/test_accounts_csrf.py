@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import parachute_hub
 from tests.live.harness import Reply, fetch, hub, session_of_owner
+from tests.support.whole import whole
 
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 AREAS = ("accounts", "admin", "oauth", "site")
@@ -33,7 +34,7 @@ def routes() -> Iterator[tuple[str, str]]:
     for area in AREAS:
         package = import_module(f"{parachute_hub.__name__}.{area}")
         for found in pkgutil.iter_modules(package.__path__):
-            module = import_module(f"{package.__name__}.{found.name}")
+            module = whole(f"{package.__name__}.{found.name}")
             classes = [value for value in vars(module).values() if isinstance(value, type)]
             for app in (value for each in classes for value in vars(each).values() if isinstance(value, Klein)):
                 if id(app) in seen:

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import parachute_hub
 from parachute_hub.site.route_table import ROWS
+from parachute_hub.system import loading
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 
@@ -17,7 +18,9 @@ SAFE = {"GET", "HEAD", "OPTIONS"}
 def routes() -> Iterator[tuple[str, str]]:
     """Every (method, rule) of every area in the package."""
     for found in pkgutil.walk_packages(parachute_hub.__path__, "parachute_hub."):
-        for value in vars(importlib.import_module(found.name)).values():
+        module = importlib.import_module(found.name)
+        loading.load(module)
+        for value in vars(module).values():
             app = vars(value).get("app") if isinstance(value, type) else None
             if isinstance(app, Klein):
                 for rule in app.url_map.iter_rules():

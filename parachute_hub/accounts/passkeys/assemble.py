@@ -10,7 +10,6 @@ from parachute_hub.accounts.passkeys import policy
 from parachute_hub.accounts.passkeys.challenges import Challenges
 from parachute_hub.accounts.passkeys.entry import PasskeySignIn
 from parachute_hub.accounts.passkeys.own import OwnPasskeys
-from parachute_hub.accounts.passkeys.pages import HERE, PasskeyPages
 from parachute_hub.accounts.passkeys.service import Names, Passkeys
 from parachute_hub.accounts.passkeys.verifier import Verifier
 from parachute_hub.accounts.sessions.browser import Browser
@@ -19,12 +18,16 @@ from parachute_hub.accounts.signin.second_factor import SecondFactor
 from parachute_hub.accounts.signin.signin import SignIn
 from parachute_hub.accounts.signin.step_up import ProofsOfPresence
 from parachute_hub.accounts.signin.throttle import AttemptThrottle
-from parachute_hub.site.root import MountedArea
+from parachute_hub.site.root import MountedArea, later
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.database import Database
 from parachute_hub.store.passkeys import Passkeys as Rows
 from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.users import Users
+from parachute_hub.system.loading import lazily
+
+with lazily():
+    from parachute_hub.accounts.passkeys import pages
 
 
 @frozen(kw_only=True)
@@ -111,5 +114,8 @@ def own(
 
 def part(own: OwnPasskeys, browser: Browser, sessions: SessionRecogniser, clock: Clock) -> MountedArea:
     """The area of people's own."""
-    pages = PasskeyPages(own=own, browser=browser, sessions=sessions, when=ago(clock))
-    return MountedArea((HERE, "/api/account/passkeys"), pages.app.resource())
+    return later(
+        ("/account/passkeys", "/api/account/passkeys"),
+        pages,
+        lambda: pages.PasskeyPages(own=own, browser=browser, sessions=sessions, when=ago(clock)).app,
+    )

@@ -9,7 +9,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IReactorTCP, IReactorTime
 from twisted.internet.protocol import Protocol
-from twisted.internet.ssl import optionsForClientTLS
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, ResponseDone
@@ -17,7 +16,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
 from parachute_hub.system import strict_json
-from parachute_hub.system.pinned import TIMEOUT, Pinned
+from parachute_hub.system.pinned import TIMEOUT, Pinned, verified
 from parachute_hub.system.public_addresses import is_public
 
 LIMIT = 64 * 1024
@@ -60,7 +59,7 @@ class DocumentFetcher:
         resolve: Callable[[str], Awaitable[Sequence[str]]],
         admitted: Callable[[str], bool] = is_public,
         port: int = PORT,
-        tls: Callable[[str], Any] = optionsForClientTLS,
+        tls: Callable[[str], Any] = verified,
     ) -> None:
         self._reactor = reactor
         self._clock = clock

@@ -1,6 +1,5 @@
 """No check without a fault test, and none that the hub does not run."""
 
-import importlib
 import pkgutil
 import re
 
@@ -8,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.problems import checks
 from tests.support.documents import ROOT
+from tests.support.whole import whole
 
 # The fault of notices is a destination that fails, which its service's tests have.
 TESTS = (*(ROOT / "tests" / "problems" / "checks").glob("test_*.py"), ROOT / "tests" / "notices" / "test_service.py")
@@ -16,7 +16,7 @@ TESTS = (*(ROOT / "tests" / "problems" / "checks").glob("test_*.py"), ROOT / "te
 def names() -> set[str]:
     """The classes that look for something."""
     here = f"{checks.__name__}."
-    modules = [importlib.import_module(one.name) for one in pkgutil.iter_modules(checks.__path__, here)]
+    modules = [whole(one.name) for one in pkgutil.iter_modules(checks.__path__, here)]
     found = [value for module in modules for value in vars(module).values() if isinstance(value, type)]
     return {value.__name__ for value in found if value.__module__.startswith(here) and "look" in vars(value)}
 

@@ -1,0 +1,125 @@
+"""Imports that run late, or without something, so that the hub starts fast and an idle one stays small.
+
+`with lazily():` around imports at the top of a file is what `lazy import` is in Python 3.15 (PEP 810): type checkers
+and readers see ordinary imports, and the code is loaded when a name in it is first used. Import modules in it, not
+names: `from package import module`.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+
+
+class Replaced(ImportError):
+    """The file is another one than when this process started, so a newer version was installed meanwhile."""
+
+
+class _Unloaded(ModuleType):
+    """A module whose code has not run. Whatever is missing in it makes it run."""
+
+    def __getattr__(self, name: str) -> Any:
+        load(self)
+        return ModuleType.__getattribute__(self, name)
+
+
+class _LateLoader(Loader):
+    """Each module has its own lock, as imports do: files that do not import each other in a circle cannot block."""
+
+    def __init__(self, loader: Any, file: str | None) -> None:
+        self._loader = loader
+        self._file = file
+        self._was = _stamp(file)
+        self._turn = threading.RLock()
+        self._running = False
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        module: ModuleType | None = self._loader.create_module(spec)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__class__ = _Unloaded
+
+    def run(self, module: ModuleType) -> None:
+        """Run the module's code, unless that has happened. If it fails, the next use tries again."""
+        with self._turn:
+            if is_loaded(module) or self._running:  # Asked by its own code for what is not there yet.
+                return
+            if _stamp(self._file) != self._was:
+                raise Replaced(f"{self._file} was replaced")
+            self._running = True
+            try:
+                self._loader.exec_module(module)
+                module.__class__ = ModuleType
+            finally:
+                self._running = False
+
+
+def _stamp(file: str | None) -> tuple[int, int] | None:
+    """None for what is no file, or is gone."""
+    try:
+        found = os.stat(file or "")
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+class _LateFinder(MetaPathFinder):
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None and spec.submodule_search_locations is None:
+            spec.loader = _LateLoader(spec.loader, spec.origin)
+        return spec
+
+
+_FINDER = _LateFinder()
+
+
+@contextmanager
+def lazily() -> Iterator[None]:
+    """Modules that are imported for the first time in this block are loaded when they are first used.
+
+    Their packages are loaded at once. A mistake in a module shows at its first use, as an exception there.
+    """
+    sys.meta_path.insert(0, _FINDER)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(_FINDER)
+
+
+def is_loaded(module: ModuleType) -> bool:
+    """False for a module that was imported `lazily` and has not been used."""
+    return type(module) is not _Unloaded
+
+
+def load(*modules: ModuleType) -> None:
+    """Load them now, in any thread. Raises Replaced, or what their code raises."""
+    for module in modules:
+        loader = module.__spec__.loader if module.__spec__ is not None else None
+        if isinstance(loader, _LateLoader):
+            loader.run(module)
+
+
+def load_all() -> None:
+    """Load everything that was imported `lazily` so far."""
+    load(*(each for each in list(sys.modules.values()) if each is not None and not is_loaded(each)))
+
+
+@contextmanager
+def without(*names: str) -> Iterator[None]:
+    """What is imported in this block finds these packages missing, unless they are loaded already."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # As documented for sys.modules.
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
