@@ -61,6 +61,7 @@ print(json.dumps(told))
 _RARE = {
     "cbor2": "the process that verifies a passkey",
     "apprise": "the process that sends through it",
+    "backports.zstd": "the worker of backups",
     "joserfc.jwe": "nobody: the hub encrypts no tokens",
     "joserfc.jwt": "joserfc.jwt loads encryption; push notices may, when one is sent",
     "multipart": "treq",
@@ -82,7 +83,6 @@ _RARE = {
     "webauthn": "the process that verifies a passkey",
     "wsgiref": "treq, prometheus_client",
     "zoneinfo": "quiet hours and updates at night in a time zone",
-    "zstandard": "the worker of backups",
 }
 # 994 and 3,350 when this was written. Raise it for a feature that every idle hub needs, not for one that few use.
 _MOST = 1_010

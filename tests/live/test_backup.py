@@ -11,9 +11,9 @@ from contextlib import closing
 from typing import Any
 
 import pyrage
-import zstandard
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.backup.archive.pipes import zstd
 from parachute_hub.cli.progress import ProgressPrinter, follow
 from tests.live.harness import OWNER, HubProcess, fetch, hub, packed_examples
 
@@ -21,7 +21,7 @@ from tests.live.harness import OWNER, HubProcess, fetch, hub, packed_examples
 def opened(archive: bytes, identity: str) -> dict[str, bytes]:
     """An archive's members, read with other programs."""
     plain = pyrage.decrypt(archive, [pyrage.x25519.Identity.from_str(identity)])
-    with tarfile.open(fileobj=io.BytesIO(zstandard.ZstdDecompressor().stream_reader(plain).read()), mode="r:") as tar:
+    with tarfile.open(fileobj=io.BytesIO(zstd.decompress(plain)), mode="r:") as tar:
         return {member.name: _content(tar, member) for member in tar}
 
 

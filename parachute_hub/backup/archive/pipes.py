@@ -4,14 +4,19 @@
 """
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, cast
 
 import pyrage
-import zstandard
+
+if sys.version_info >= (3, 14):
+    from compression import zstd as zstd
+else:
+    from backports import zstd as zstd
 
 _LEVEL = 3
 _CHUNK = 256 * 1024
@@ -47,11 +52,11 @@ class Encryption:
         stages.check()
 
     def _compress(self, write: Callable[[BinaryIO], None], target: int, stages: "_Stages") -> None:
-        parameters = zstandard.ZstdCompressionParameters.from_level(_LEVEL, window_log=_WINDOW_LOG)
-        compressor = zstandard.ZstdCompressor(compression_params=parameters)
+        parameter = zstd.CompressionParameter
+        options: dict[int, int] = {parameter.compression_level: _LEVEL, parameter.window_log: _WINDOW_LOG}
         with os.fdopen(target, "wb") as pipe, stages.noting():
-            with compressor.stream_writer(pipe, closefd=False) as writer:
-                write(writer)
+            with zstd.ZstdFile(pipe, "w", options=options) as writer:
+                write(cast(BinaryIO, writer))
 
     def _encrypt(self, source: int, target: int, stages: "_Stages") -> None:
         with os.fdopen(source, "rb") as plain, os.fdopen(target, "wb") as encrypted, stages.noting():
@@ -84,9 +89,8 @@ class Decryption:
         self._stages.start(lambda: self._feed(encrypted_in))
         self._stages.start(lambda: self._decrypt(encrypted_out, plain_in))
         self._plain = os.fdopen(plain_out, "rb")
-        self.reader = zstandard.ZstdDecompressor(max_window_size=1 << _WINDOW_LOG).stream_reader(
-            self._plain, read_across_frames=True, closefd=False
-        )
+        options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _WINDOW_LOG}
+        self.reader: BinaryIO = cast(BinaryIO, zstd.ZstdFile(self._plain, options=options))
         return self
 
     def __exit__(

@@ -12,13 +12,12 @@ from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 import pyrage
-import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import TestCase
 
 from parachute_hub.backup.archive.layout import BadArchive, Header, ModuleInfo
-from parachute_hub.backup.archive.pipes import BadKey, DamagedStream
+from parachute_hub.backup.archive.pipes import BadKey, DamagedStream, zstd
 from parachute_hub.backup.archive.reading import ArchiveContents, ArchiveReader, CheckingSink, MemberSink, UnpackingSink
 from parachute_hub.backup.archive.sources import list_home
 from parachute_hub.backup.archive.writing import ArchiveWriter
@@ -239,7 +238,7 @@ class ForeignTests(ArchiveCase):
                     file.write(content)
                     file.seek(0)
                     tar.addfile(member, file)
-        return bytes(pyrage.encrypt(zstandard.compress(path.read_bytes()), [KEY.to_public()]))
+        return bytes(pyrage.encrypt(zstd.compress(path.read_bytes()), [KEY.to_public()]))
 
     def test_each_is_refused_and_writes_nothing_outside(self) -> None:
         head = (tarfile.TarInfo("parachute-backup.json"), strict_json.write(header().to_json()))
