@@ -3,8 +3,6 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Python compiles what it imports when it does; compiling all of it takes seconds and 35 MB.
-PIP = @$(BIN)/pip install --quiet --disable-pip-version-check --no-compile
 HOME_DIR ?= $(or $(PARACHUTE_HOME),.parachute)
 # A port, an address and a port, or a Twisted endpoint. Without it the hub reads PORT and PARACHUTE_LISTEN itself.
 LISTEN ?=
@@ -24,18 +22,17 @@ help:
 
 venv: $(VENV)/.dev
 
-$(VENV)/.ready: pyproject.toml setup.cfg
+$(VENV)/.ready: pyproject.toml setup.cfg requirements.lock tools/environment.py
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed; set PYTHON=..."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "Setting up in $(VENV), once ..."
-	@$(PYTHON) -m venv $(VENV)
-	$(PIP) --editable . --config-settings editable_mode=compat
+	@$(PYTHON) tools/environment.py $(VENV)
 	@$(BIN)/twistd --help >/dev/null
 	@touch $@
 
 # What tests and linters need besides.
 $(VENV)/.dev: $(VENV)/.ready
-	$(PIP) --editable '.[dev]' --config-settings editable_mode=compat
+	@$(PYTHON) tools/environment.py $(VENV) dev
 	@touch $@
 
 # The admin app is built by the bun of the virtual environment; nothing of it is in git.

