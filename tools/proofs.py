@@ -73,6 +73,10 @@ PROOFS = {
         "a fork bomb, a memory hog, a disk filler and a descriptor hog in one module leave others alone",
         ("-m", "tests.live.isolation_hogs"),
     ),
+    "split-out": Proof(
+        "a vault with 10,000 notes moves to another container and back under writes: nothing lost, nothing double",
+        ("-m", "tests.live.container.split_out"),
+    ),
     "stalled": Proof(
         "20,000 clients that stop moving cost a hub at most 40 MB and drive nobody out, beside nginx",
         ("-m", "bench.stalled"),
