@@ -181,7 +181,7 @@ PEOPLE_WORDS: Final = (
     ),
     Request(
         word="people second-factor-off",
-        text="Turn off the second factor of somebody who lost the app and the recovery codes.",
+        text="Turn off the second factor of somebody who lost it, and remove their passkeys.",
         route="DELETE /api/users/<user_id>/second-factor",
         chooses={"person": PEOPLE},
         asks="Let {person} sign in with the password alone?",

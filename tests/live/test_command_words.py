@@ -167,6 +167,7 @@ class CommandWords(SynchronousTestCase):
 
     def settings(self) -> None:
         self.say("address check")
+        self.assertEqual(self.say("address plan", "https://hub.test")["passkeys"], [])
         self.say("address set", "https://hub.test", "--yes")
         self.assertEqual(self.say("address show")["resolved_issuer"], "https://hub.test")
         self.say("address reset", "--yes")

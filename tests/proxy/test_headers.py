@@ -208,6 +208,24 @@ class DownwardTests(Case):
         self.assertIn("X-Content-Type-Options: nosniff", lines)
         self.assertEqual(self.answered("Content-Type: image/png"), ["Content-Type: image/png", "Content-Length: 0"])
 
+    def test_pages_of_modules_ask_for_no_passkeys(self) -> None:
+        """The last policy of a name counts; one that would spoil ours for the browser is dropped."""
+        ours = "Permissions-Policy: publickey-credentials-get=(), publickey-credentials-create=()"
+        for kind in ("text/html", "image/svg+xml", "application/xhtml+xml"):
+            for theirs, kept in (
+                ("camera=(), fullscreen=(self)", True),
+                ("publickey-credentials-get=*", True),
+                ("geolocation=*,camera=()", True),
+                ('camera=("https://a.example")', False),
+                ("camera=(", False),
+                ("camera=() ;", False),
+                ("é", False),
+                ("", False),
+            ):
+                lines = self.answered(f"Content-Type: {kind}", f"Permissions-Policy: {theirs}")
+                policies = [line for line in lines if line.startswith("Permissions-Policy")]
+                self.assertEqual(policies, [f"Permissions-Policy: {theirs}", ours] if kept else [ours], (kind, theirs))
+
     def test_pages_of_strangers_are_sandboxed(self) -> None:
         for kind in ("text/html", "image/svg+xml", "application/octet-stream"):
             lines = self.answered(f"Content-Type: {kind}", path="/odd/")

@@ -197,8 +197,10 @@ class Loss:
     locked_out: bool
 
 
-def losses(passkeys: Iterable[Passkey], rp_ids: Collection[str], codes_left: dict[str, int]) -> list[Loss]:
-    """Who loses passkeys when the hub's names for good become `rp_ids`.
+def losses(
+    passkeys: Iterable[Passkey], before: Collection[str], after: Collection[str], codes_left: dict[str, int]
+) -> list[Loss]:
+    """Who loses passkeys when the hub's names for good become `after`.
 
     `codes_left` has the number of recovery codes of everybody whose second factor is a passkey: those have no other
     way past it.
@@ -208,8 +210,8 @@ def losses(passkeys: Iterable[Passkey], rp_ids: Collection[str], codes_left: dic
         people.setdefault(one.user_id, []).append(one)
     found = []
     for user_id, theirs in people.items():
-        lost = tuple(one.name for one in theirs if one.rp_id not in rp_ids)
-        stays = bool(in_use(theirs, rp_ids))
+        lost = tuple(one.name for one in in_use(theirs, before) if one.rp_id not in after)
+        stays = bool(in_use(theirs, after))
         if lost:
             found.append(Loss(user_id, lost, not stays, not stays and codes_left.get(user_id, 1) == 0))
     return found

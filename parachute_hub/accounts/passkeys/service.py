@@ -97,7 +97,7 @@ class Passkeys:
     def losses(self, text: str | None) -> list[Loss]:
         """Who loses passkeys when the address becomes `text`. Raises Refused 400."""
         left = {user.id: self._second_factor.codes_left(user.id) for user in self._users.all() if self._only(user.id)}
-        return policy.losses(self._rows.all(), policy.names(self._origins.bound_after(text)), left)
+        return policy.losses(self._rows.all(), self.names(), policy.names(self._origins.bound_after(text)), left)
 
     def check_address(self, text: str | None) -> None:
         """Raise Refused 409 if somebody could not sign in any more after this change of the address."""

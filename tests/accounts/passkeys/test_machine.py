@@ -274,7 +274,7 @@ class WaysIn(RuleBasedStateMachine):
             for person in self.people.values()
             if person.by_keys
             and not person.codes
-            and any(key.rp_id not in names_then for key in person.keys)
+            and any(key.rp_id not in names_then for key in self.good(person))
             and not [key for key in person.keys if key.rp_id in names_then and key.id not in person.blocked]
         ]
         outcome = self.run(self.door.origin.choose(to, self.door.now))

@@ -134,29 +134,20 @@ class StayTests(SynchronousTestCase):
 class LossTests(SynchronousTestCase):
     def test_table(self) -> None:
         grace = evolve(KEY, id="g", user_id="grace", name="Key")
-        for passkeys, names, codes, lost in (
-            ([KEY, grace], ["hub.example"], {}, []),
-            ([KEY], ["new.example"], {}, [("ada", ("Laptop",), True, False)]),
-            ([KEY, OLD], ["hub.example"], {}, [("ada", ("Old",), False, False)]),
-            (
-                [KEY, grace],
-                ["new.example"],
-                {"grace": 0},
-                [("ada", ("Laptop",), True, False), ("grace", ("Key",), True, True)],
-            ),
-            ([grace], ["new.example"], {"grace": 3}, [("grace", ("Key",), True, False)]),
-            (
-                [grace, evolve(grace, id="h", rp_id="new.example")],
-                ["new.example"],
-                {"grace": 0},
-                [("grace", ("Key",), False, False)],
-            ),
-            (
-                [grace, evolve(BLOCKED, user_id="grace", rp_id="new.example")],
-                ["new.example"],
-                {"grace": 0},
-                [("grace", ("Key",), True, True)],
-            ),
+        moved = evolve(grace, id="h", rp_id="new.example")
+        copied = evolve(BLOCKED, user_id="grace", rp_id="new.example")
+        before, hub, new = ["hub.example", "old.example"], ["hub.example"], ["new.example"]
+        for passkeys, after, codes, lost in (
+            ([KEY, grace], hub, {}, []),
+            ([KEY], new, {}, [("ada", ("Laptop",), True, False)]),
+            ([KEY, OLD], hub, {}, [("ada", ("Old",), False, False)]),
+            ([evolve(OLD, rp_id="older.example"), BLOCKED], new, {}, []),
+            ([KEY, grace], new, {"grace": 0}, [("ada", ("Laptop",), True, False), ("grace", ("Key",), True, True)]),
+            ([grace], new, {"grace": 3}, [("grace", ("Key",), True, False)]),
+            ([grace, moved], new, {"grace": 0}, [("grace", ("Key",), False, False)]),
+            ([grace, copied], new, {"grace": 0}, [("grace", ("Key",), True, True)]),
         ):
-            found = [(one.user_id, one.passkeys, one.all, one.locked_out) for one in losses(passkeys, names, codes)]
-            self.assertEqual(found, lost, (passkeys, names, codes))
+            found = [
+                (one.user_id, one.passkeys, one.all, one.locked_out) for one in losses(passkeys, before, after, codes)
+            ]
+            self.assertEqual(found, lost, (passkeys, after, codes))
