@@ -63,7 +63,9 @@ class Connection(Held, BaseProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         state = self.state
-        if state is _HEAD:
+        if state is _TUNNEL:
+            self._receive(data)
+        elif state is _HEAD:
             if self._buffer:
                 self._append(data)
             else:
@@ -71,8 +73,6 @@ class Connection(Held, BaseProtocol):
             self._advance()
         elif state is _BODY:
             self._take_body(data)
-        elif state is _TUNNEL:
-            self._receive(data)
         elif state is _RESPONSE:
             self._append(data)
             if len(self._buffer) > self._dispatcher.limits.pipelined_bytes:

@@ -30,7 +30,7 @@ _log = Logger()
 # Request body bytes buffered while connecting to the module; beyond that the client is paused.
 _QUEUE_LIMIT = 64 * 1024
 # Looked up on every response; an enum member lookup is slower.
-_NONE, _LENGTH, _UNTIL_CLOSE = BodyKind.NONE, BodyKind.LENGTH, BodyKind.UNTIL_CLOSE
+_NONE, _LENGTH, _CHUNKED, _UNTIL_CLOSE = BodyKind
 # Methods that are safe to retry (RFC 9110, section 9.2.1).
 _REPEATABLE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 # Waits for a module that sleeps. Returns what to tell the client if that fails.
@@ -186,23 +186,15 @@ class Exchange:
         if self.sending:
             # The response came before the request was complete; the rest of the body is not awaited.
             connection.close = True
-        lines = [head.line, *self._lines(head)]
-        if head.status == 403:
-            lines += challenge_lines(self._passage, head, first if last and kind is _LENGTH else None)
-        framing = self._framing(head, kind)
-        if connection.close:
-            lines.append(b"Connection: close")
-        elif not self._request.minor:
-            lines.append(b"Connection: keep-alive")
+        raw = self._head(head, kind, first if last and kind is _LENGTH else None)
         self._status = head.status
         self._sent += len(first)
         self._head_sent = True
-        lines += (framing, chunk(first) if first and self._rechunked else first)
         if not last and self._upstream is not None:
             connection.transport.registerProducer(self, True)
             self._producing = True
             self._endless = self._request.method == b"GET" and is_event_stream(head.fields)
-        connection.put(b"\r\n".join(lines))
+        connection.put(raw + (chunk(first) if first and self._rechunked else first))
 
     def got_body(self, data: bytes) -> None:
         """Send more of the response body."""
@@ -276,6 +268,25 @@ class Exchange:
         """The module's header lines that the client may see."""
         passage = self._passage
         return response_lines(head.fields, head.named, passage.place, self._cookies, passage.own_hosts)
+
+    def _head(self, head: ResponseHead, kind: BodyKind, body: bytes | None) -> bytes:
+        """The response head for the client. A usual one is remembered in `head`, since a busy module repeats it."""
+        passage, connection = self._passage, self._connection
+        usual = (kind is _LENGTH or kind is _CHUNKED) and not connection.close and self._request.minor
+        if usual and (shown := head.shown) is not None and shown[0] is passage.place and shown[1] == passage.own_hosts:
+            return shown[2]
+        lines = [head.line, *self._lines(head)]
+        if head.status == 403:
+            lines += challenge_lines(passage, head, body)
+        framing = self._framing(head, kind)
+        if connection.close:
+            lines.append(b"Connection: close")
+        elif not self._request.minor:
+            lines.append(b"Connection: keep-alive")
+        raw = b"\r\n".join([*lines, framing, b""])
+        if usual and head.status != 403 and not any(name == b"set-cookie" for name, _, _ in head.fields):
+            head.shown = passage.place, passage.own_hosts, raw
+        return raw
 
     def _framing(self, head: ResponseHead, kind: BodyKind) -> bytes:
         """The framing header line for the client, or empty. Sets how the body is re-framed."""

@@ -200,9 +200,10 @@ class Front(Factory):
 
     def _to_module(self, connection: Connection, passage: ModuleRequest) -> Handler | ErrorResponse:
         backend, mount, request = self.backend, passage.mount, passage.request
-        cookie = request.noted.get(b"cookie", b"")
-        if passage.by_session and not backend.has_session(cookie, passage.caller.secure):
-            return access_rules.SIGN_IN
+        if passage.by_session:
+            cookie = request.noted.get(b"cookie", b"")
+            if not backend.has_session(cookie, passage.caller.secure):
+                return access_rules.SIGN_IN
         if mount.audience != "public":
             closed = audience.refusal(passage, backend.visitors)
             if closed is not None:
@@ -274,7 +275,8 @@ class Front(Factory):
     def closed(self, account: RequestRecord) -> None:
         """A request is complete."""
         took = self.seconds() - account.began
-        self.metrics.of(account.module).add(account.status, took, account.sent, account.received)
+        module, _, _, _, status, sent, received = account
+        self.metrics.of(module).add(status, took, sent, received)
         if self._access_log is not None:
             self._access_log.add(account, took)
 

@@ -112,7 +112,8 @@ class RequestHeaders(NamedTuple):
 class ResponseHead:
     """The head of a module's response. `line` is its HTTP/1.1 status line.
 
-    `length` is None without a Content-Length; `keep` means that the connection stays open.
+    `length` is None without a Content-Length; `keep` means that the connection stays open. `shown` is for whoever
+    writes it to clients: what was written before, and under which rules.
     """
 
     status: int
@@ -122,6 +123,7 @@ class ResponseHead:
     chunked: bool
     keep: bool
     named: frozenset[bytes]
+    shown: tuple[object, object, bytes] | None = None
 
 
 class _Lines(dict[bytes, Field]):

@@ -13,11 +13,11 @@ _LIMITS = frozenset(range(7 * _STEPS, 22 * _STEPS, 2 * _STEPS))
 def bucket(seconds: float) -> int:
     """The bucket of a latency: 0 below 8 us, then four per doubling, up to about 9 minutes."""
     micros = int(seconds * 1e6)
-    if micros < 8:
-        return 0
     power = micros.bit_length()
-    step = (micros >> (power - 3)) & (_STEPS - 1)
-    return min((power - 4) * _STEPS + step + 1, _BUCKETS - 1)
+    if power < 4:
+        return 0
+    index = (power - 4) * _STEPS + ((micros >> (power - 3)) & (_STEPS - 1)) + 1
+    return index if index < _BUCKETS else _BUCKETS - 1
 
 
 def upper_bound(index: int) -> float:

@@ -5,6 +5,8 @@ Sessions, tokens and module state are not considered here; the front checks thos
 
 from typing import NamedTuple, TypeAlias
 
+from attrs import define
+
 from parachute_hub.proxy import access_rules
 from parachute_hub.proxy.access_record import RequestSummary
 from parachute_hub.proxy.client_address import ClientInfo, identify
@@ -29,8 +31,9 @@ _STAMPS = (
 )
 
 
-class ModuleRequest(NamedTuple):
-    """A request on its way to a module.
+@define(eq=False)
+class ModuleRequest:
+    """A request on its way to a module. Not a tuple, whose fields take longer to read, and a dozen are per request.
 
     `path` is as the client sent it, without the query. `tokens` may be the hub's and are to be checked. `by_session`
     means that only a hub session grants access; `refusal` is any other reason to reject. `head` is what the module

@@ -33,8 +33,12 @@ class Shares:
                 return None
             if self.taken >= self._total and not self._make_room(used):
                 return None
+            # Making room may have emptied the network's own row.
+            mine = self._by_network.get(place)
+        if mine is None:
+            mine = self._by_network[place] = {}
         share = Share(self, place)
-        self._by_network.setdefault(place, {})[share] = None
+        mine[share] = None
         self.taken += 1
         return share
 

@@ -29,6 +29,10 @@ class Frames:
     def feed(self, data: bytes) -> None:
         """Track the next bytes."""
         at, size = 0, len(data)
+        if not self._left and not self._header and 2 <= size == 2 + data[1] < 128:
+            # One short frame, which is what most messages are.
+            self.closed = self.closed or data[0] & 0x0F == _CLOSE
+            return
         while at < size:
             if self._left:
                 taken = min(self._left, size - at)

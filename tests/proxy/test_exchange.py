@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.model import ModuleView
+from parachute_hub.proxy.routes import Mount
 from parachute_hub.proxy.transport import PLAIN_READ, STREAM_READ
 from tests.support.sockets import HOST, FakeSocket, Rig, get, ok
 
@@ -276,6 +277,51 @@ class ExchangeTests(SynchronousTestCase):
             client.deliver(get("/notes/"))
         module.deliver(b"HTTP/1.1 200 OK\r\nX-Same: 1\r\nX-Other\r\n\r\n")
         self.assertIn(b" 502 ", client.take())
+
+    def test_a_module_head_that_came_before_is_shown_by_the_rules_of_each_request(self) -> None:
+        """A busy module repeats its head, and so does the hub: but not across requests with other rules."""
+        mounts = (
+            Mount("vault", b"/vault/default", 2002),
+            Mount("vault", b"/vault/work", 2002, strip=True),
+            Mount("boxed", b"/boxed", 2002, sandboxed=True),
+        )
+        heads = (
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1; Path=/\r\nContent-Length: 2\r\n\r\n",
+            b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:2002/there\r\nContent-Length: 2\r\n\r\n",
+            b"HTTP/1.1 302 Found\r\nLocation: http://second.test:2002/there\r\nContent-Length: 2\r\n\r\n",
+            b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n",
+            b"HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer realm=1\r\nContent-Length: 2\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        )
+        requests = (
+            get("/vault/default/x"),
+            get("/vault/work/x"),
+            get("/boxed/x"),
+            get("/vault/default/x", "Authorization: Bearer eyJh.b.c"),
+            get("/vault/default/mcp", "Authorization: Bearer eyJh.b.c"),
+            get("/vault/default/x", "Connection: close"),
+            get("/vault/default/x", method="HEAD"),
+            get("/vault/default/x").replace(b"HTTP/1.1", b"HTTP/1.0", 1),
+            get("/vault/default/x").replace(HOST.encode(), b"second.test", 1),
+        )
+
+        def answers(head: bytes, *asked: bytes) -> list[bytes]:
+            rig = Rig(mounts, hosts=(HOST, "second.test"))
+            found = []
+            for request in asked:
+                client = rig.ask(request)
+                body = b"2\r\nhi\r\n0\r\n\r\n" if b"chunked" in head else b"hi"
+                [module] = [one for one in rig.modules.sockets if one.connected and one.take()]
+                module.deliver(head)
+                module.deliver(b"" if request.startswith(b"HEAD") else body)
+                found.append(client.take())
+            return found
+
+        for head in heads:
+            for first in requests:
+                for second in requests:
+                    self.assertEqual(answers(head, first, first, second)[2], answers(head, second)[0], (head, second))
 
     def test_more_is_read_at_once_while_a_body_comes_13(self) -> None:
         """And the usual amount before and after: the kernel buffers the rest."""
