@@ -63,7 +63,7 @@ with lazily():
         sharing,
     )
     from parachute_hub.accounts.setup import pages as setup_pages
-    from parachute_hub.accounts.signin import login_pages
+    from parachute_hub.accounts.signin import login_pages, phone_links, phone_pages
 
 
 @frozen(kw_only=True)
@@ -153,6 +153,7 @@ def build(
         second_factor=second_factor,
         guard=guard,
         audit=audit,
+        vaults=vaults.names,
         clock=clock,
         random=random,
     )
@@ -338,6 +339,22 @@ def build(
                         passkeys=keys.passkeys,
                         browser=browser,
                         sessions=recogniser,
+                        origins=origin,
+                    ).app
+                ),
+            ),
+            later(
+                ("/login/phone", "/api/phone-links"),
+                (phone_pages, phone_links),
+                lambda: (
+                    phone_pages.PhonePages(
+                        links=phone_links.PhoneLinks(
+                            write=write, users=users, sign_in=sign_in, done=trail.done, clock=clock, random=random
+                        ),
+                        browser=browser,
+                        jar=jar,
+                        sessions=recogniser,
+                        presence=step_up,
                         origins=origin,
                     ).app
                 ),

@@ -3,8 +3,9 @@
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
@@ -38,6 +39,7 @@ from parachute_hub.app.move_in import build_move_in, move_in_part
 from parachute_hub.app.night_updates import night_updates
 from parachute_hub.app.notices import build_notices
 from parachute_hub.app.problems import build_problems
+from parachute_hub.app.reach import build_reach
 from parachute_hub.app.request_caller import RequestCaller
 from parachute_hub.app.runtime import ModuleRuntime, build_engine
 from parachute_hub.app.site_map import (
@@ -120,6 +122,7 @@ async def compose(core: ProcessContext) -> Composition:
     older_hub = build_move_in(core, engine, database, accounts, sealer)
     await older_hub.finish()
     configuration = configuration_of(core, engine, oauth)
+    reach = build_reach(core, engine, accounts, origin)
     problems = build_problems(
         core,
         engine,
@@ -130,6 +133,7 @@ async def compose(core: ProcessContext) -> Composition:
         origin=origin,
         configuration=configuration,
         vaults=care,
+        reach=reach,
     )
     audit.follow(engine.bus, accounts)
     await oauth.boot()
@@ -157,6 +161,7 @@ async def compose(core: ProcessContext) -> Composition:
         *backups.parts(who, accounts),
         *problems.parts(who, accounts.trail.done),
         move_in_part(older_hub, accounts, who),
+        reach.part(who),
         *accounts.parts,
         *tally.counted(
             oauth.parts(visits=visits, sessions=accounts.recogniser, step_up=accounts.step_up, done=accounts.trail.done)
@@ -187,19 +192,21 @@ async def compose(core: ProcessContext) -> Composition:
         left=core.left,
         timers=(
             engine.sleeper.start,
-            partial(every, core.reactor, PROBE_SECONDS, partial(_look, probe), "Writing to the disk"),
+            partial(every, core.reactor, PROBE_SECONDS, partial(_running, probe.look), "Writing to the disk"),
             backups.timer,
             notices.timer,
             partial(night_updates, core, engine),
             problems.timer,
             *care.timers(),
-            partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_accounts, accounts), "Pruning accounts"),
-            partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_tokens, oauth), "Pruning tokens and keys"),
+            partial(every, core.reactor, PRUNE_SECONDS, partial(_running, accounts.prune), "Pruning accounts"),
+            partial(every, core.reactor, PRUNE_SECONDS, partial(_running, oauth.maintain), "Pruning tokens and keys"),
             partial(every, core.reactor, PRUNE_SECONDS, address.renew, "Reading the hub's addresses"),
             # Sign-ins, restarts and installs leave holes in the heap, which grows otherwise.
             partial(every, core.reactor, TRIM_SECONDS, give_back, "Returning free memory"),
         ),
-        leaving=(streams.end, partial(audit.note_stop, accounts)),
+        begin=reach.begin,
+        lasting=reach.lasting,
+        leaving=(streams.end, partial(audit.note_stop, accounts), reach.end),
         closing=(hash_threads.stop, engine.modules.files.outside.files.stop, database.close),
     )
 
@@ -287,16 +294,8 @@ def _attending(lag: LagProbe, engine: ModuleRuntime) -> Callable[[], None]:
     return began
 
 
-def _look(probe: DiskProbe) -> "Deferred[None]":
-    return Deferred.fromCoroutine(probe.look())
-
-
-def _prune_accounts(accounts: Accounts) -> "Deferred[None]":
-    return Deferred.fromCoroutine(accounts.prune())
-
-
-def _prune_tokens(oauth: OAuth) -> "Deferred[None]":
-    return Deferred.fromCoroutine(oauth.maintain())
+def _running(work: Callable[[], Coroutine[Any, Any, None]]) -> "Deferred[None]":
+    return Deferred.fromCoroutine(work())
 
 
 async def _recover(engine: ModuleRuntime) -> None:

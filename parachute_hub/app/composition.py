@@ -18,7 +18,8 @@ from parachute_hub.system.reactor_lag import LagProbe
 class Composition:
     """The running hub (implements `service.Composed`).
 
-    `timers` start the site's periodic tasks. `leaving` runs before the modules stop, `closing` after.
+    `timers` start the site's periodic tasks, `begin` runs last at the start. `leaving` runs before the modules stop,
+    `closing` after. `lasting` are the processes that a newer hub starts anew.
     """
 
     backend: Backend
@@ -28,6 +29,8 @@ class Composition:
     _in_place: RestartInPlace
     _left: Left | None = None
     _timers: Sequence[Callable[[], LoopingCall]] = ()
+    _begin: Callable[[], object] = field(default=lambda: None)
+    _lasting: Callable[[], set[int]] = field(default=set)
     _leaving: Sequence[Callable[[], object]] = ()
     _closing: Sequence[Callable[[], object]] = ()
     _running: list[LoopingCall] = field(factory=list, init=False)
@@ -46,8 +49,8 @@ class Composition:
         if settling:
             return f"{settling[0]} is starting or stopping."
         # Workers of backups and notices, which nobody would hear of again.
-        modules = {status.pid for status in engine.supervisor.all()}
-        return "A program of the hub is still at work." if reapProcessHandlers.keys() - modules else None
+        known = {status.pid for status in engine.supervisor.all()} | self._lasting()
+        return "A program of the hub is still at work." if reapProcessHandlers.keys() - known else None
 
     def end_streams(self) -> None:
         """End the event streams of pages; they connect again."""
@@ -84,6 +87,7 @@ class Composition:
             )
         self._running.extend(start() for start in self._timers)
         self._running.extend(engine.modules.watch())
+        self._begin()
         self._in_place.composed = self
 
     async def stop(self) -> None:

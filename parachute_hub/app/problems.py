@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from parachute_hub import __version__
 from parachute_hub.accounts.setup.public_origin import HubOrigin
 from parachute_hub.app.context import ProcessContext
+from parachute_hub.app.reach import ReachRoom
 from parachute_hub.app.runtime import ModuleRuntime
 from parachute_hub.app.vault_room import MeasuredRoom, VaultCare
 from parachute_hub.backup.service import Backups
@@ -23,10 +24,9 @@ from parachute_hub.modules.packages.bun import BunFailed, NoBun
 from parachute_hub.modules.state.disk_space import largest_owners
 from parachute_hub.notices.service import Notices
 from parachute_hub.oauth.assemble import OAuth
-from parachute_hub.problems import address_probe
 from parachute_hub.problems.check import Check
 from parachute_hub.problems.checks.access import EXPIRES_DAYS, ExpiringToken, ExpiringTokens, WaitingApps
-from parachute_hub.problems.checks.address import AddressFinding, PlainHttp, PublicAddress, StartWarnings
+from parachute_hub.problems.checks.address import PlainHttp, PublicAddress, StartWarnings
 from parachute_hub.problems.checks.backups import BackupTrouble
 from parachute_hub.problems.checks.configuration import Unconfigured
 from parachute_hub.problems.checks.hub import (
@@ -55,6 +55,7 @@ from parachute_hub.problems.checks.packages import (
     WithdrawnVersions,
     how_to_update,
 )
+from parachute_hub.problems.checks.reach import OpenWay
 from parachute_hub.problems.checks.reports import Reports
 from parachute_hub.problems.checks.separation import Separation
 from parachute_hub.problems.checks.vaults import LeavingVaults, QuotaRoom
@@ -114,6 +115,7 @@ def build_problems(
     origin: HubOrigin,
     configuration: Configuration,
     vaults: VaultCare,
+    reach: ReachRoom,
 ) -> ProblemRoom:
     """Create the checks and the list."""
     modules = _ModuleFacts(engine, core.reactor.seconds)
@@ -132,7 +134,8 @@ def build_problems(
         *_of_machine(core, engine, modules, database, vaults),
         LeavingVaults(leaving=vaults.leaving),
         QuotaRoom(rooms=vaults.room.rooms),
-        *_of_address(core, engine, origin),
+        *_of_address(core, origin, reach),
+        OpenWay(facts=reach.facts),
         *_of_access(core, database, oauth),
         BackupTrouble(problems=backups.problems),
         NoticeTrouble(failures=notices.failures),
@@ -208,17 +211,12 @@ def _of_machine(
     ]
 
 
-def _of_address(core: ProcessContext, engine: ModuleRuntime, origin: HubOrigin) -> list[Check]:
+def _of_address(core: ProcessContext, origin: HubOrigin, reach: ReachRoom) -> list[Check]:
     def public() -> str | None:
         return None if origin.source() == "none" or origin.issuer() in core.settings.local_origins else origin.issuer()
 
-    async def ask(address: str) -> AddressFinding:
-        in_thread = engine.modules.files.outside.in_thread
-        found: AddressFinding = await in_thread(address_probe.probe, address, core.health.instance, time.time())
-        return found
-
     return [
-        PublicAddress(origin=public, ask=ask),
+        PublicAddress(origin=public, ask=reach.probe),
         PlainHttp(origin=public),
         StartWarnings(warnings=core.settings.warnings),
     ]

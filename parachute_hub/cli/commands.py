@@ -36,8 +36,6 @@ def progress_of(arguments: Namespace) -> ProgressPrinter:
 REPLACED = {
     "init": "`parachute serve` starts the hub; the set-up opens in the browser, at the address that it prints.",
     "setup": "`parachute serve` starts the hub; the set-up opens in the browser, at the address that it prints.",
-    "expose": "Set the public address under Settings in the browser, or start the hub with --origin; docs/deploy.md "
-    "shows how to reach it from outside.",
     "hub": "`parachute serve` runs the hub, `parachute status` shows it, and your service manager stops and starts it.",
 }
 

@@ -26,7 +26,7 @@ _MODULES: Final = (
     "serve status install upgrade updates rollback uninstall cancel adopt start stop restart logs config doctor"
 )
 _FILES: Final = {
-    "module_words": f"{_MODULES} init setup expose hub",
+    "module_words": f"{_MODULES} init setup hub",
     "people_words": "people invitations vaults tokens apps",
     "hub_words": "restore-data delete-data address settings problems audit",
     "backup": "backup",
@@ -37,6 +37,7 @@ _FILES: Final = {
     "update": "update",
     "login": "login logout hubs",
     "space": "space",
+    "expose": "expose",
     "own_words": "lock module auth completion",
 }
 """The words that each file adds."""

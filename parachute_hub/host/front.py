@@ -80,7 +80,7 @@ class HostFront(Front):
         self._keys: dict[Connection, bytes] = {}
         self._cookies = CookieLedger()
 
-    def plan(self, peer: str, raw: bytes) -> Plan:
+    def plan(self, peer: str, raw: bytes, tls: bool) -> Plan:
         """The request, whose destination depends on who sends it. Raises BadMessage."""
         method, target, minor, lines = parse_request_line(raw)
         if target[:1] != b"/" or len(target) > self.limits.target_bytes:

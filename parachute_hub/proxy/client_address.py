@@ -35,14 +35,16 @@ class ClientInfo:
         return self.scheme == "https"
 
 
-def identify(peer: str, host: bytes, noted: Mapping[bytes, bytes], *, hops: int) -> ClientInfo:
+def identify(peer: str, host: bytes, noted: Mapping[bytes, bytes], *, hops: int, tls: bool = False) -> ClientInfo:
     """The client behind the connection's `peer` address.
 
     `hops` is the number of the operator's proxies in front of the hub. With 0, no forwarding header affects address or
     origin. With N, the address is the Nth from the right, since only those were appended by trusted proxies; scheme and
-    host are as reported by the last of them.
+    host are as reported by the last of them. `tls`: the client itself came to the hub by https, past all proxies.
     """
     host = without_default_port(host)
+    if tls:
+        return ClientInfo(peer, "public", host, "https")
     if FORWARDING.isdisjoint(noted):
         return ClientInfo(peer, "loopback" if is_loopback(peer) else "public", host, "http")
     layer = _layer(peer, noted)

@@ -54,9 +54,10 @@ class Connection(Held, BaseProtocol):
         self._body = _NO_BODY
         self._window_bytes = 0
         self._paused = False
-        self._advancing = False
+        self._advancing = self._tls = False
 
     def connectionMade(self) -> None:
+        self._tls = sockets.is_tls(self.transport)
         sockets.prepare(self.transport)
         self.transport = self._dispatcher.attach(self.transport, self)
         self.put = self.transport.write
@@ -291,7 +292,7 @@ class Connection(Held, BaseProtocol):
         raw = bytes(buffer[:end])
         self._buffer = buffer[end + 4 :]
         try:
-            plan = self._dispatcher.plan(self.peer, raw)
+            plan = self._dispatcher.plan(self.peer, raw, self._tls)
         except BadMessage as bad:
             self._refuse(_bad(bad.status, bad.why))
             return False
@@ -392,7 +393,7 @@ class Connection(Held, BaseProtocol):
             self.transport.loseConnection()
             return
         self.deadline = self._dispatcher.now + self._dispatcher.limits.linger_seconds
-        self.transport.loseWriteConnection()
+        sockets.close_write(self.transport)
 
 
 def _bad(status: int, why: str) -> ErrorResponse:

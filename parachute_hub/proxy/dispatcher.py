@@ -19,7 +19,7 @@ class Dispatcher(Protocol[C]):
     holding: bool
     attach: Attach
 
-    def plan(self, peer: str, raw: bytes) -> Plan:
+    def plan(self, peer: str, raw: bytes, tls: bool) -> Plan:
         """The routing decision for a request head. Raises BadMessage."""
 
     def dispatch(self, connection: C, plan: Plan) -> Handler | ErrorResponse:

@@ -133,6 +133,11 @@ class Front(Factory):
         pool = self._pools.get(port)
         return pool.busy if pool is not None else 0
 
+    def trust_local(self, trusted: bool) -> None:
+        """Whether a program on this machine, such as a tunnel, is believed what it says of its clients."""
+        self._planner.trusts_local = trusted
+        self._planner.forget()
+
     def listening(self, port: Port) -> None:
         """Set the listening port, so that accepting can be paused."""
         self._limiter.listening(port)
@@ -157,10 +162,10 @@ class Front(Factory):
 
     # Dispatcher.
 
-    def plan(self, peer: str, raw: bytes) -> Plan:
+    def plan(self, peer: str, raw: bytes, tls: bool) -> Plan:
         """The routing decision for a request head. Raises BadMessage."""
         self.backend.began()
-        return self._planner.plan(self.backend.table(), peer, raw)
+        return self._planner.plan(self.backend.table(), peer, raw, tls)
 
     def dispatch(self, connection: Connection, plan: Plan) -> Handler | ErrorResponse:
         """The handler for the request, or an immediate response."""

@@ -9,7 +9,7 @@ from attrs import define
 
 from parachute_hub.proxy import access_rules
 from parachute_hub.proxy.access_record import RequestSummary
-from parachute_hub.proxy.client_address import ClientInfo, identify
+from parachute_hub.proxy.client_address import ClientInfo, identify, is_loopback
 from parachute_hub.proxy.head import (
     BadMessage,
     RequestHead,
@@ -82,28 +82,30 @@ class Planner:
     """Plans requests and caches plans for a short time, since busy clients repeat the same request.
 
     A plan is reused only for identical bytes from the same address with the same table. `hops` is the number of trusted
-    proxies, `target_bytes` the maximum length of a request target.
+    proxies, `target_bytes` the maximum length of a request target. With `trusts_local`, a program on this machine is
+    trusted as one proxy.
     """
 
     def __init__(self, *, hops: int, target_bytes: int) -> None:
         self._hops = hops
+        self.trusts_local = False
         self._target_bytes = target_bytes
         self._table: Table | None = None
-        self._plans: dict[tuple[str, bytes], Plan] = {}
-        self._senders: dict[tuple[str, int, bytes], _Sender] = {}
+        self._plans: dict[tuple[str, bytes, bool], Plan] = {}
+        self._senders: dict[tuple[str, int, bytes, bool], _Sender] = {}
 
-    def plan(self, table: Table, peer: str, raw: bytes) -> Plan:
-        """The plan for a request head from `peer`. Raises BadMessage."""
+    def plan(self, table: Table, peer: str, raw: bytes, tls: bool = False) -> Plan:
+        """The plan for a request head from `peer`, who came by `tls` or not. Raises BadMessage."""
         if table is not self._table:
             self.forget()
             self._table = table
-        plan = self._plans.get((peer, raw))
+        plan = self._plans.get((peer, raw, tls))
         if plan is None:
-            plan = self._made(table, peer, raw)
+            plan = self._made(table, peer, raw, tls)
             if len(raw) <= _LONGEST_HEAD:
                 if len(self._plans) >= _MOST_PLANS:
                     self._plans.clear()
-                self._plans[peer, raw] = plan
+                self._plans[peer, raw, tls] = plan
         return plan
 
     def forget(self) -> None:
@@ -111,11 +113,11 @@ class Planner:
         self._plans.clear()
         self._senders.clear()
 
-    def _made(self, table: Table, peer: str, raw: bytes) -> Plan:
+    def _made(self, table: Table, peer: str, raw: bytes, tls: bool) -> Plan:
         method, target, minor, lines = parse_request_line(raw)
         if len(target) > self._target_bytes:
             raise BadMessage(414, "The address is too long.")
-        sender = self._sender(table, peer, lines, minor)
+        sender = self._sender(table, peer, lines, minor, tls)
         request, caller = RequestHead(method, target, minor, *sender.headers), sender.caller
         decision = decide(table, method, caller.host, target, caller.layer)
         if isinstance(decision, ToModule):
@@ -124,16 +126,17 @@ class Planner:
             request.target = origin_form(target)
         return Plan(request, caller, decision)
 
-    def _sender(self, table: Table, peer: str, lines: bytes, minor: int) -> _Sender:
-        sender = self._senders.get((peer, minor, lines))
+    def _sender(self, table: Table, peer: str, lines: bytes, minor: int, tls: bool) -> _Sender:
+        sender = self._senders.get((peer, minor, lines, tls))
         if sender is None:
             headers = parse_request_headers(lines, minor)
-            caller = identify(peer, headers.host, headers.noted, hops=self._hops)
+            hops = self._hops or (self.trusts_local and is_loopback(peer))
+            caller = identify(peer, headers.host, headers.noted, hops=int(hops), tls=tls)
             sender = _Sender(headers, caller, _passed(headers), _stamps(caller, table))
             if len(lines) <= _LONGEST_HEAD:
                 if len(self._senders) >= _MOST_PLANS:
                     self._senders.clear()
-                self._senders[peer, minor, lines] = sender
+                self._senders[peer, minor, lines, tls] = sender
         return sender
 
 

@@ -8,6 +8,7 @@ import struct
 import termios
 
 from twisted.internet.abstract import FileDescriptor
+from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.tcp import Connector
 
 from parachute_hub.proxy.interfaces import Socket
@@ -108,7 +109,7 @@ def _info(transport: Socket) -> bytes:
 
 def socket_of(transport: Socket) -> socket.socket | None:
     """The socket of a plain TCP transport; None for any other."""
-    return transport.socket if hasattr(transport, "socket") else None
+    return transport.socket if hasattr(transport, "socket") and not is_tls(transport) else None
 
 
 def queued(transport: Socket) -> int:
@@ -128,6 +129,19 @@ def unsent(transport: Socket) -> int:
             fcntl.ioctl(transport.socket.fileno(), termios.TIOCOUTQ, count)
             waiting += count[0]
     return waiting
+
+
+def is_tls(transport: Socket) -> bool:
+    """True if the hub itself speaks TLS on it. Such a transport has the attributes of the plain one below it."""
+    return bool(ISSLTransport.providedBy(transport))
+
+
+def close_write(transport: Socket) -> None:
+    """Close our direction once everything is sent. TLS has no such half, so it closes."""
+    if is_tls(transport):
+        transport.loseConnection()
+    else:
+        transport.loseWriteConnection()
 
 
 def not_connected(data: bytes) -> None:

@@ -16,6 +16,7 @@ SESSION = COOKIE_PREFIX + "session"
 CSRF = COOKIE_PREFIX + "csrf"
 PENDING_LOGIN = COOKIE_PREFIX + "pending_login"
 DEVICE = COOKIE_PREFIX + "device"
+PHONE = COOKIE_PREFIX + "phone"
 HOST_PREFIX = "__Host-"
 MOST_BYTES = 16 * 1024
 

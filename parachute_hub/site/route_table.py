@@ -149,6 +149,9 @@ ROWS: tuple[Row, ...] = (
     Row("DELETE", "/api/invites/<invite_id>", "owner", "page", "invite-revoked", (HOST_ADMIN,)),
     Row("PUT", "/api/settings/hub-origin", "owner", "step-up", "origin-changed"),
     Row("POST", "/api/settings/hub-origin", "owner", "step-up", "origin-changed"),
+    Row("POST", "/api/reach", "owner", "step-up", "reach-opened"),
+    Row("POST", "/api/reach/check", "owner", "page", "reach-checked", (HOST_ADMIN,)),
+    Row("DELETE", "/api/reach", "owner", "step-up", "reach-closed"),
     # Tokens. A bearer token can mint no more than it has, and nothing that outlives it.
     Row("POST", "/api/auth/mint-token", "person", "step-up", "mint-token", (HOST_AUTH,)),
     Row("POST", "/api/auth/revoke-token", "person", "step-up", "revoke-token", (HOST_AUTH,), "somebody else's"),
@@ -223,6 +226,11 @@ ROWS: tuple[Row, ...] = (
     Row("POST", "/api/account/2fa/disable", "person", "password", "second-factor-off"),
     Row("DELETE", "/api/account/sessions", "person", "page", "other-sessions-ended"),
     Row("DELETE", "/api/account/sessions/<session_id>", "person", "page", "session-ended"),
+    # A phone that is let in by a browser that is signed in: the link holds a secret, then a cookie binds it.
+    Row("POST", "/api/phone-links", "person", "step-up", "phone-link-made"),
+    Row("POST", "/api/phone-links/<link_id>/answer", "person", "page", "phone-link-refused"),
+    Row("POST", "/login/phone", "anyone", "secret"),
+    Row("POST", "/login/phone/wait", "anyone", "secret", "phone-signed-in"),
     # The wizard: open for an hour to the session that claimed the hub, later with a password.
     Row("POST", "/admin/setup/account", "anyone", "secret", "owner-created"),
     Row("POST", "/admin/setup/modules", "owner", "page"),

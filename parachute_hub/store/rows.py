@@ -204,7 +204,8 @@ class Branch:
 class Session:
     """A signed-in browser. `id` is the hash of its cookie.
 
-    `methods` lists the credentials used to sign in: `pwd`, `pwd otp`, `pwd recovery`, `pwd setup` (the setup token).
+    `methods` lists the credentials used to sign in: `pwd`, `pwd otp`, `pwd recovery`, `pwd setup` (the setup token),
+    `link` (from another device, confirmed there).
     `expires_at` is the absolute expiry in epoch seconds; idle expiry depends on `last_seen_at`.
     """
 

@@ -12,6 +12,7 @@ from tests.support.front_door import PASSWORD, BrowserTab
 
 # Forms that are sent before anybody is signed in: a token for the CSRF cookie stands in for the session's.
 BEFORE_SIGN_IN = {
+    *("/login/phone", "/login/phone/wait"),
     *("/login", "/login/passkey", "/login/passkey/options", "/login/2fa", "/login/2fa/options"),
     *("/signup", "/logout", "/admin/setup/account", "/account/setup/<token>"),
 }

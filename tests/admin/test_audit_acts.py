@@ -24,6 +24,7 @@ SILENT = {
     "/api/account/step-up/options": "a challenge; what is confirmed is recorded",
     "/api/account/passkeys/start": "a challenge; passkey-added is recorded",
     "/api/account/2fa/start": "the second factor is on once it is confirmed",
+    "/login/phone": "a link is opened; phone-signed-in is recorded once it is let in",
     "/admin/setup/modules": "a choice; the installs are recorded",
     "/admin/setup/vault": "a choice; the install is recorded",
     "/admin/setup/scribe": "a choice; the install is recorded",
@@ -48,6 +49,7 @@ ATOMIC = ("tests/admin/test_audit_atomic.py",)
 # Tests that do something and hear of it. `tests.admin.test_audit_events` drives operations, states and problems.
 TRIED_IN = (
     "tests/accounts/people/test_account_pages.py",
+    "tests/accounts/signin/test_phone_links.py",
     "tests/admin/test_logs_api.py",
     "tests/admin/test_modules_api.py",
     "tests/admin/test_problems_api.py",
@@ -55,6 +57,7 @@ TRIED_IN = (
     "tests/admin/test_vaults_api.py",
     "tests/backup/test_service.py",
     "tests/live/test_audit.py",
+    "tests/live/test_reach.py",
     "tests/live/test_backup.py",
     "tests/live/test_restore.py",
     "tests/notices/test_service.py",

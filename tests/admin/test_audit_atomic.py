@@ -131,6 +131,7 @@ class PeopleTests(DoorCase):
                 ("sign-in", lambda: at_once(signing.with_password("ada", PASSWORD, VISITOR, "/"))),
                 ("first-sign-in", lambda: enter("first-sign-in")),
                 ("session-renewed", lambda: enter("session-renewed")),
+                ("phone-signed-in", lambda: enter("phone-signed-in")),
                 ("session-ended", lambda: at_once(account.end_session(me, VISITOR, other.session.id))),
                 ("other-sessions-ended", lambda: at_once(account.end_other_sessions(me, VISITOR))),
                 ("name-changed", lambda: at_once(account.change_name(me, VISITOR, "Ada L."))),

@@ -81,6 +81,7 @@ _RARE = {
     "twisted.mail": "nobody",
     "unittest": "tests",
     "webauthn": "the process that verifies a passkey",
+    "zeroconf": "a hub with a name in the local network",
     "wsgiref": "treq, prometheus_client",
     "zoneinfo": "quiet hours and updates at night in a time zone",
 }

@@ -56,6 +56,9 @@ BY_HAND: Final = {
     "PUT /api/notices/settings": "notices level",
     "PUT /api/hub/logs/size": "logs",
     "POST /api/lock": "lock",
+    "POST /api/reach": "expose start",
+    "DELETE /api/reach": "expose undo",
+    "POST /api/reach/check": "expose status",
     "POST /api/space/clear": "space clear",
     "POST /api/space/trash/<vault>": "space empty-trash",
     "PUT /vaults/<name>/quota": "space limit-vault",
@@ -92,6 +95,10 @@ NONE: Final = {
         ),
         _PAGES,
     ),
+    "POST /api/phone-links": "shown by a browser to the phone beside it",
+    "POST /api/phone-links/<link_id>/answer": "the browser that shows the link lets the phone in",
+    "POST /login/phone": "the page that the phone opens",
+    "POST /login/phone/wait": "the page that the phone opens",
     "POST /api/confirmations": "every word on another machine, before what needs a proof",
     **dict.fromkeys(
         (

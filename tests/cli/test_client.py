@@ -217,7 +217,7 @@ class ClientTests(SynchronousTestCase):
     def test_words_of_the_older_hub_say_what_replaces_them(self) -> None:
         for words, told in (
             (["init"], "parachute serve"),
-            (["expose", "public", "--cloudflare"], "public address"),
+            (["setup"], "parachute serve"),
             (["hub", "start"], "parachute status"),
         ):
             said = io.StringIO()

@@ -1,6 +1,7 @@
 """Every word of the command against one live hub: exit codes, the documented JSON, and the routes that it reaches."""
 
 import json
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from parachute_hub.cli.main import main
 from parachute_hub.site.route_table import ROWS
 from tests.cli.routes import word_of
 from tests.live.harness import fetch, hub, packed_examples, registry
-from tests.support import json_shapes
+from tests.support import json_shapes, ways
 from tools import command_docs
 
 ELSEWHERE = {
@@ -48,7 +49,8 @@ class Listener(BaseHTTPRequestHandler):
 class CommandWords(SynchronousTestCase):
     def setUp(self) -> None:
         catalog = packed_examples()
-        environment = {"BUN_CONFIG_REGISTRY": registry(self)}
+        programs = ways.install(Path(self.mktemp()).absolute(), "tailscale")
+        environment = {"BUN_CONFIG_REGISTRY": registry(self), "PATH": f"{programs}:{os.environ['PATH']}"}
         self.hub = hub(self, catalog=catalog, environment=environment).start()
         self.here = Path(self.mktemp()).absolute()
         self.here.mkdir(parents=True)
@@ -171,6 +173,11 @@ class CommandWords(SynchronousTestCase):
         self.say("address set", "https://hub.test", "--yes")
         self.assertEqual(self.say("address show")["resolved_issuer"], "https://hub.test")
         self.say("address reset", "--yes")
+        self.say("expose")
+        self.say("expose list")
+        self.say("expose start", "tailscale-serve", "--yes")
+        self.say("expose status", code=1)  # nothing leads to its address
+        self.say("expose undo", "--yes")
         self.say("settings channel", "latest")
         self.say("settings show")
         self.say("settings disk")

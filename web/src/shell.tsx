@@ -11,6 +11,7 @@ import { ModulePage } from "./pages/module"
 import { ModulesPage } from "./pages/modules"
 import { NoticesPage } from "./pages/notices"
 import { People } from "./pages/people"
+import { ReachPage } from "./pages/reach"
 import { RestorePage } from "./pages/restore"
 import { Settings } from "./pages/settings"
 import { SpacePage } from "./pages/space"
@@ -76,6 +77,7 @@ export function Shell() {
 /** A page below one of those in the navigation. */
 function inner(first: string, second: string | undefined) {
   if (first === "modules" && second) return <ModulePage key={second} short={second} />
+  if (first === "settings" && second === "reach") return <ReachPage />
   return first === "backups" && second === "restore" ? <RestorePage /> : null
 }
 

@@ -7,6 +7,7 @@ from twisted.web.template import Tag, tags
 from parachute_hub.accounts.model import SignedIn
 from parachute_hub.accounts.pages import fill, notice
 from parachute_hub.accounts.people.self_service import AccountSecurity
+from parachute_hub.accounts.sessions.policy import is_limited
 from parachute_hub.accounts.signin.second_factor import Started
 from parachute_hub.site.pages import Content, csrf_field, qr
 from parachute_hub.store.rows import Session
@@ -181,7 +182,8 @@ def browser_name(user_agent: str) -> str:
 
 def _session(session: Session, here: str, when: When, token: str) -> Tag:
     name = browser_name(session.user_agent)
-    text = f"Last seen at {session.address} {when(session.last_seen_at)}, signed in {when(session.created_at)}"
+    how = " by a link" if is_limited(session) else ""
+    text = f"Last seen at {session.address} {when(session.last_seen_at)}, signed in{how} {when(session.created_at)}"
     if session.id == here:
         end: Tag = tags.span("this browser", class_="state state-ready")
     else:

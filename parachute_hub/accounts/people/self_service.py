@@ -4,6 +4,7 @@ from attrs import frozen
 
 from parachute_hub.accounts.model import Clock, NewSession, SignedIn, Visitor
 from parachute_hub.accounts.people.users import People
+from parachute_hub.accounts.sessions import policy
 from parachute_hub.accounts.signin.second_factor import SecondFactor, Started
 from parachute_hub.accounts.signin.signin import SignIn
 from parachute_hub.accounts.signin.step_up import ProofsOfPresence
@@ -125,7 +126,9 @@ class SelfService:
         return self._sessions.of_user(signed_in.user.id)
 
     async def end_session(self, signed_in: SignedIn, visitor: Visitor, session_id: str) -> None:
-        """Sign out one of the user's browsers. Raises Refused 404."""
+        """Sign out one of the user's browsers. Raises Refused 403, 404."""
+        if session_id != signed_in.session.id:
+            _refuse_limited(signed_in)
 
         def end() -> None:
             if session_id not in (session.id for session in self.sessions(signed_in)):
@@ -136,7 +139,8 @@ class SelfService:
         await self._write(end)
 
     async def end_other_sessions(self, signed_in: SignedIn, visitor: Visitor) -> int:
-        """Sign out all other browsers. Returns their number."""
+        """Sign out all other browsers. Returns their number. Raises Refused 403."""
+        _refuse_limited(signed_in)
         device = hashed(visitor.device) if visitor.device else None
 
         def end() -> int:
@@ -153,3 +157,9 @@ class SelfService:
 
     def _note(self, signed_in: SignedIn, visitor: Visitor, action: str) -> None:
         self._audit.note(Act(at=self._clock(), actor=signed_in.user.username, action=action, address=visitor.address))
+
+
+def _refuse_limited(signed_in: SignedIn) -> None:
+    """A browser that a link signed in ends no session but its own."""
+    if policy.is_limited(signed_in.session):
+        raise Refused(403, "signed_in_by_link", "A link signed you in here. Sign in with your password for this.")

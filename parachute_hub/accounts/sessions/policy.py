@@ -12,6 +12,8 @@ DEVICE = 365 * 24 * 3600
 CSRF_COOKIE = 30 * 24 * 3600
 CLAIM = 3600
 CLAIM_METHOD = "setup"
+LINK_METHOD = "link"
+"""A session that came by a link from another device: it uses notes, and administers nothing."""
 
 
 def alive(session: Session, now: float) -> bool:
@@ -22,6 +24,11 @@ def alive(session: Session, now: float) -> bool:
 def should_touch(session: Session, now: float) -> bool:
     """True if the last use should be updated."""
     return now >= session.last_seen_at + TOUCH_EVERY
+
+
+def is_limited(session: Session) -> bool:
+    """True for a session that came by a link: it administers nothing, and cannot confirm anything."""
+    return session.methods == LINK_METHOD
 
 
 def claims(session: Session, now: float) -> bool:

@@ -123,10 +123,11 @@ class HubOrigin:
         except BadSetting:
             return False
 
-    async def choose(self, text: str | None, now: float) -> str:
+    async def choose(self, text: str | None, now: float, *, forgets: bool = False) -> str:
         """Store another origin, or None to use the configured one. Returns the effective issuer.
 
-        Raises Refused 400 if it is not an origin, or what a check raises.
+        The one before answers for a while, unless the hub `forgets` it at once. Raises Refused 400 if it is not an
+        origin, or what a check raises.
         """
         before = self.issuer()
         origin = self._read(text)
@@ -138,7 +139,7 @@ class HubOrigin:
                 self._stored.drop(STORED_ORIGIN)
             else:
                 self._stored.put(STORED_ORIGIN, origin, now)
-            if before not in self.bound():
+            if before not in self.bound() and not forgets:
                 others = [one for one in self._kept() if one.origin != before and one.until > now]
                 kept = [FormerOrigin(before, now + FORMER_SECONDS), *others][:_MOST_FORMER]
                 told = json.dumps([(one.origin, one.until) for one in kept])

@@ -1,5 +1,8 @@
 """Signing in and out: password, second factor, session."""
 
+from collections.abc import Callable, Sequence
+
+from attrs import evolve
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -10,7 +13,7 @@ from parachute_hub.accounts.signin.second_factor import SecondFactor
 from parachute_hub.accounts.signin.throttle import AttemptThrottle
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.audit import Audit
-from parachute_hub.store.rows import Act, PendingLogin, Session, User
+from parachute_hub.store.rows import Act, PendingLogin, Session, User, VaultRole
 from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
@@ -38,10 +41,12 @@ class SignIn:
         second_factor: SecondFactor,
         guard: AttemptThrottle,
         audit: Audit,
+        vaults: Callable[[], Sequence[str]],
         clock: Clock,
         random: Random,
     ) -> None:
         self._write = write
+        self._vaults = vaults
         self._users = users
         self._sessions = sessions
         self._hasher = hasher
@@ -149,7 +154,14 @@ class SignIn:
             # Not awaited. On a slow disk at most one update is pending.
             self._touching.add(session.id)
             self._write(self._sessions.touch, session.id, now, address).addBoth(self._touched, session.id)
-        return SignedIn(user=user, session=session, token=token)
+        return SignedIn(user=self._limited(user) if policy.is_limited(session) else user, session=session, token=token)
+
+    def _limited(self, user: User) -> User:
+        """Somebody who runs the hub, as a person who uses it."""
+        if not user.is_admin:
+            return user
+        every: dict[str, VaultRole] = dict.fromkeys(self._vaults(), "write")
+        return evolve(user, role="member", vaults=every)
 
     def lives(self, session_id: str) -> bool:
         """True until the session was signed out, ended elsewhere, or expired."""

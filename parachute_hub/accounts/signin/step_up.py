@@ -63,10 +63,11 @@ class ProofsOfPresence:
         self._proofs: OrderedDict[str, Proof] = OrderedDict()
 
     async def verify(self, signed_in: SignedIn, visitor: Visitor, *, password: str = "", code: str = "") -> None:
-        """Verify that the user is present. Raises Refused 400, 401, 413 or 429.
+        """Verify that the user is present. Raises Refused 400, 401, 403, 413 or 429.
 
         A form may bring a proof for its page instead, which a script of ours got with a passkey.
         """
+        _refuse_limited(signed_in)
         user = signed_in.user
         if visitor.proof:
             if not self._use(visitor.proof, signed_in.session.id, page_operation(visitor.path)):
@@ -97,6 +98,7 @@ class ProofsOfPresence:
 
     def ask(self, signed_in: SignedIn, visitor: Visitor, operation: str) -> Options:
         """Options to confirm an operation with a passkey. Raises Refused 400 or 409."""
+        _refuse_limited(signed_in)
         _check(operation)
         return self._passkeys.ask(
             visitor,
@@ -147,6 +149,7 @@ class ProofsOfPresence:
         passkey: str = "",
     ) -> tuple[str, float]:
         """A proof for this session and operation, and its expiry (epoch seconds). Raises like `verify`."""
+        _refuse_limited(signed_in)
         _check(operation)
         if passkey:
             await self._verify_passkey(signed_in, visitor, operation, passkey)
@@ -202,3 +205,9 @@ def _purpose(operation: str) -> str:
 def _check(operation: str) -> None:
     if not _OPERATION.fullmatch(operation):
         raise Refused(400, "invalid_operation", "Name the operation to confirm, such as user.delete:<id>.")
+
+
+def _refuse_limited(signed_in: SignedIn) -> None:
+    """A browser that a link signed in confirms nothing."""
+    if policy.is_limited(signed_in.session):
+        raise Refused(403, "signed_in_by_link", "A link signed you in here. Sign in with your password for this.")

@@ -44,6 +44,8 @@ _WORDS = {
     "key.rotate": "Replace the key that signs tokens?",
     "notice.destination": "Change where messages go?",
     "operator.rotate": "Replace the operator token?",
+    "reach.close": "Close the way to this hub?",
+    "reach.open": "Let other devices reach this hub?",
     "restore-data": "Put back earlier data of the module {}?",
     "settings.open": "Open the settings of {}?",
     "token.mint": "Make a token?",

@@ -9,6 +9,7 @@ from tests.support.front_door import PASSWORD, BrowserTab
 
 # Nothing of these is done for a session: signing in, and joining by invitation.
 OTHERS = {
+    *("/login/phone", "/login/phone/wait"),
     *("/login", "/login/passkey", "/login/passkey/options", "/login/2fa", "/login/2fa/options", "/login/key"),
     *("/admin/setup/account", "/account/setup/<token>"),
 }

@@ -321,6 +321,61 @@ export interface Client {
   status: string
 }
 
+/** Which way from other devices is open, and what is happening to it. */
+export interface ReachState {
+  open: {
+    way: string
+    title: string
+    audience: string
+    stage: "opening" | "open" | "closing"
+    origin: string
+    since: string
+    fingerprint: string | null
+  } | null
+  busy: boolean
+  doing: string
+  problem: string
+  remedy: string
+  reachable: boolean | null
+  finding: string
+}
+
+/** One way, and what it would do on this machine. */
+export interface ReachWay {
+  id: string
+  title: string
+  text: string
+  audience: string
+  program: string
+  get: string
+  fields: { name: string; label: string; hint: string; value: string }[]
+  origin: string
+  commands: string[]
+  config: string
+  by_hand: boolean
+  runs_already: boolean
+  public: string[]
+  refused: string
+  remedy: string
+  wrong: string
+}
+
+/** A link that a phone opens. */
+export interface PhoneLink {
+  id: string
+  url: string
+  qr_data_url: string
+  expires_in: number
+  interval: number
+}
+
+export interface PhoneLinkState {
+  state: "waiting" | "opened" | "allowed" | "refused"
+  number: string
+  device: string
+  address: string
+}
+
 export interface Origin {
   hub_origin: string | null
   resolved_issuer: string
@@ -541,6 +596,8 @@ export interface Answers {
   "/api/oauth/clients": { clients: Client[] }
   "/api/auth/tokens": { tokens: Token[]; next_cursor: string | null }
   "/api/settings/hub-origin": Origin
+  "/api/reach": ReachState
+  "/api/reach/ways": ReachState & { ways: ReachWay[] }
   "/api/hub/logs/size": LogSize
   "/api/audit": Page
   "/api/backups": Backups

@@ -30,6 +30,14 @@ export function Settings() {
         {() => (
           <>
             {origin.data && <Address origin={origin.data} reload={origin.reload} />}
+            <Card title="From your phone">
+              <p>Reach this hub from your phone and other devices, at home or from anywhere.</p>
+              <div>
+                <a class="button" href="/admin/settings/reach">
+                  Choose a way
+                </a>
+              </div>
+            </Card>
             <Channel />
             {logs.data && <Logs kept={logs.data} reload={logs.reload} />}
             {room.data && <Disk room={room.data} reload={room.reload} />}
@@ -103,7 +111,7 @@ function Address({ origin, reload }: { origin: Origin; reload: () => Promise<voi
 }
 
 /** What has to be renewed when the address changes, told before it does. */
-function Plan({ plan }: { plan: AddressPlan }) {
+export function Plan({ plan }: { plan: AddressPlan }) {
   const { apps, invitations } = plan.renew
   return (
     <div role="status">

@@ -1,0 +1,145 @@
+"""Signing in a phone by a link from a browser that is signed in. Kept in memory: a restart ends all of them.
+
+The link works once. The first browser that opens it is shown to the person on the other device, who lets it in.
+"""
+
+import hmac
+from collections import OrderedDict
+from typing import Literal
+
+from attrs import evolve, field, frozen
+
+from parachute_hub.accounts.model import Clock, NewSession, Random, SignedIn, Visitor
+from parachute_hub.accounts.sessions import policy
+from parachute_hub.accounts.signin.signin import SignIn
+from parachute_hub.site.errors import Refused, not_found
+from parachute_hub.store.users import Users
+from parachute_hub.store.writer import Write
+from parachute_hub.system.doer import Done
+from parachute_hub.system.random_tokens import hashed, is_token, new_token
+
+OPENS = 120
+"""Seconds in which a link can be opened, and then in which it can be let in."""
+_MOST = 500
+_MOST_OF_ONE = 5
+State = Literal["waiting", "opened", "allowed", "refused"]
+
+
+@frozen(kw_only=True)
+class PhoneLink:
+    """`session_id` is the browser that made the link. `secret` is the hash of what the link holds, `browser` that of
+    the cookie of the browser that opened it, described by `visitor`. Both devices show the `number`.
+    """
+
+    user_id: str
+    session_id: str
+    next_path: str
+    secret: str = field(repr=False)
+    since: float
+    state: State = "waiting"
+    browser: str = field(default="", repr=False)
+    visitor: Visitor | None = None
+    number: str = ""
+
+
+def ended() -> Refused:
+    """The link was used, refused, or is too old."""
+    return Refused(410, "link_ended", "This link has ended. Make a new one on your other device.")
+
+
+class PhoneLinks:
+    """Made and answered by one browser, opened and used by another."""
+
+    def __init__(
+        self, *, write: Write, users: Users, sign_in: SignIn, done: Done, clock: Clock, random: Random
+    ) -> None:
+        self._write = write
+        self._users = users
+        self._sign_in = sign_in
+        self._done = done
+        self._clock = clock
+        self._random = random
+        self._links: OrderedDict[str, PhoneLink] = OrderedDict()
+
+    async def make(self, signed_in: SignedIn, next_path: str) -> tuple[str, str]:
+        """A new link: its id, and the secret in it. The oldest of the same browser end when there are too many."""
+        session_id = signed_in.session.id
+        own = [one for one, link in self._links.items() if link.session_id == session_id]
+        for oldest in own[: max(0, len(own) + 1 - _MOST_OF_ONE)]:
+            del self._links[oldest]
+        link_id, secret = new_token(self._random, 16), new_token(self._random)
+        self._links[link_id] = PhoneLink(
+            user_id=signed_in.user.id,
+            session_id=session_id,
+            next_path=next_path,
+            secret=hashed(secret),
+            since=self._clock(),
+        )
+        while len(self._links) > _MOST:
+            self._links.popitem(last=False)
+        await self._done("phone-link-made")
+        return link_id, secret
+
+    def of(self, signed_in: SignedIn, link_id: str) -> PhoneLink:
+        """A link of this browser. Raises Refused 404."""
+        link = self._get(link_id)
+        if link is None or link.session_id != signed_in.session.id:
+            raise not_found("This link has ended. Make a new one.")
+        return link
+
+    async def answer(self, signed_in: SignedIn, link_id: str, *, allow: bool) -> None:
+        """Let the browser in that opened the link, or not. Raises Refused 404, 409."""
+        link = self.of(signed_in, link_id)
+        if allow and link.state != "opened":
+            raise Refused(409, "not_opened", "Nobody has opened the link yet.")
+        if allow:
+            self._links[link_id] = evolve(link, state="allowed", since=self._clock())
+            return
+        # One that nobody opened just ends; the browser that opened it is told.
+        self._links[link_id] = evolve(link, state="refused", since=self._clock())
+        await self._done("phone-link-refused")
+
+    def open(self, secret: str, visitor: Visitor) -> tuple[PhoneLink, str]:
+        """Bind the link to the browser that opened it; returns the value of its cookie. Raises Refused 410."""
+        given = hashed(secret) if is_token(secret) else ""
+        for link_id, link in list(self._links.items()):
+            if self._get(link_id) is None or not hmac.compare_digest(link.secret, given) or link.state != "waiting":
+                continue
+            browser = new_token(self._random)
+            number = f"{int.from_bytes(self._random(4)) % 90 + 10}"
+            opened = evolve(
+                link, state="opened", since=self._clock(), browser=hashed(browser), visitor=visitor, number=number
+            )
+            self._links[link_id] = opened
+            return opened, browser
+        raise ended()
+
+    async def enter(self, browser: str | None, visitor: Visitor) -> tuple[PhoneLink, NewSession | None]:
+        """Sign in the browser that opened a link, once it was let in; None while it waits. Raises Refused 403, 410."""
+        link_id, link = self._opened_by(browser)
+        if link.state == "opened":
+            return link, None
+        del self._links[link_id]
+        if link.state == "refused":
+            raise Refused(403, "refused", "This was refused on your other device.")
+        user = self._users.by_id(link.user_id)
+        # Who was signed out there meanwhile lets nobody in.
+        if user is None or user.must_change_password or not self._sign_in.lives(link.session_id):
+            raise ended()
+        entered = await self._sign_in.enter(user, visitor, methods=policy.LINK_METHOD, action="phone-signed-in")
+        return link, entered
+
+    def _opened_by(self, browser: str | None) -> tuple[str, PhoneLink]:
+        given = hashed(browser) if browser and is_token(browser) else ""
+        for link_id in list(self._links):
+            link = self._get(link_id)
+            if link is not None and link.browser and hmac.compare_digest(link.browser, given):
+                return link_id, link
+        raise ended()
+
+    def _get(self, link_id: str) -> PhoneLink | None:
+        link = self._links.get(link_id)
+        if link is not None and self._clock() >= link.since + OPENS:
+            del self._links[link_id]
+            return None
+        return link

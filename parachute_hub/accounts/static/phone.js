@@ -1,0 +1,56 @@
+// Opens a link from another device: its secret is behind the # of the address, which no server sees before the person
+// taps. Then it waits until the other device lets this browser in.
+const $ = (id) => document.getElementById(id)
+const csrf = document.querySelector('input[name="__csrf"]').value
+
+async function send(path, told) {
+  const answer = await fetch(path, {
+    method: "POST",
+    body: JSON.stringify({ __csrf: csrf, ...told }),
+    headers: { Accept: "application/json", "Content-Type": "application/json" },
+  })
+  const body = await answer.json().catch(() => ({}))
+  if (answer.ok) return body
+  throw new Error(body.error_description || "The hub did not answer as expected. Try again.")
+}
+
+function show(part, problem) {
+  for (const id of ["ask", "wait"]) $(id).hidden = id !== part
+  $("problem").hidden = !problem
+  $("problem").textContent = problem ?? ""
+}
+
+async function follow(told) {
+  show("wait")
+  $("number").textContent = told.number
+  while (told.state !== "allowed") {
+    await new Promise((done) => setTimeout(done, 1000))
+    try {
+      told = await send("/login/phone/wait", {})
+    } catch (error) {
+      // The phone may have slept, or lost its network for a moment.
+      if (!(error instanceof TypeError)) throw error
+    }
+  }
+  location.replace(told.next)
+}
+
+async function open() {
+  const token = location.hash.slice(1)
+  $("go").disabled = true
+  try {
+    const told = await send("/login/phone", { token })
+    history.replaceState(null, "", location.pathname)
+    await follow(told)
+  } catch (error) {
+    show("", error.message)
+  }
+}
+
+$("go").addEventListener("click", open)
+// Reloaded while it waits.
+if (location.hash.length < 2) {
+  send("/login/phone/wait", {})
+    .then(follow)
+    .catch((error) => show("", error.message))
+}

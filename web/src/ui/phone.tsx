@@ -1,0 +1,90 @@
+/** A QR code that opens Notes on a phone: made here, opened there, and let in here. */
+import { useEffect, useState } from "preact/hooks"
+import type { PhoneLink, PhoneLinkState } from "../api/shapes"
+import { hub, modules } from "../app"
+import { Button, Card, Copy, More } from "./parts"
+import { QrPicture } from "./qrpicture"
+
+const LINKS = "/api/phone-links"
+
+export function PhoneCard({ address }: { address: string }) {
+  const [link, setLink] = useState<PhoneLink | null>(null)
+  const [told, setTold] = useState<PhoneLinkState | "ended" | null>(null)
+  const notes = modules.installed.value.find(({ short }) => short === "notes")
+  const app = notes ? notes.display_name : "your hub"
+  const make = async () => {
+    setTold(null)
+    setLink(await hub.call<PhoneLink>("POST", LINKS, { next: notes?.management_url ?? "/" }))
+  }
+  const answer = (allow: boolean) => async () => {
+    if (link) setTold(await hub.call<PhoneLinkState>("POST", `${LINKS}/${link.id}/answer`, { allow }))
+  }
+  const state = told === "ended" ? told : told?.state
+  useEffect(() => {
+    if (!link || state === "allowed" || state === "refused" || state === "ended") return
+    const timer = setInterval(async () => {
+      try {
+        setTold(await hub.call<PhoneLinkState>("GET", `${LINKS}/${link.id}`))
+      } catch {
+        setTold("ended")
+      }
+    }, link.interval * 1000)
+    return () => clearInterval(timer)
+  }, [link, state])
+  const waits = link !== null && (state === undefined || state === "waiting")
+  return (
+    <Card title={`Open ${app} on your phone`}>
+      {address.startsWith("https://") ? (
+        <>
+          <p>
+            Scan a code with your phone’s camera. You let the phone in here; it gets to use your notes, and does not
+            manage the hub.
+          </p>
+          <div role="status" class="stack">
+            {waits && (
+              <>
+                <QrPicture url={link.qr_data_url} label="QR code for your phone" />
+                <p class="quiet">It works once, for two minutes.</p>
+                <More label="No camera?">
+                  <Copy text={link.url} label="Link for your phone" />
+                </More>
+              </>
+            )}
+            {told !== null && told !== "ended" && told.state === "opened" && (
+              <>
+                <p>
+                  <strong>{told.device}</strong> at {told.address} wants to come in. Does your phone show the number{" "}
+                  <strong class="number">{told.number}</strong>?
+                </p>
+                <div class="row">
+                  <Button kind="primary" act={answer(true)}>
+                    Allow
+                  </Button>
+                  <Button kind="danger" act={answer(false)}>
+                    No, keep it out
+                  </Button>
+                </div>
+              </>
+            )}
+            {state === "allowed" && (
+              <p class="notice good">
+                Your phone is in. <a href="/account/sessions">Signed-in browsers</a> lists it, and signs it out.
+              </p>
+            )}
+            {state === "refused" && <p class="notice">It was kept out.</p>}
+            {state === "ended" && <p class="notice">The code has ended.</p>}
+          </div>
+          {!waits && state !== "opened" && (
+            <div>
+              <Button kind={link ? undefined : "primary"} act={make}>
+                {link ? "Show a new code" : "Show the code"}
+              </Button>
+            </div>
+          )}
+        </>
+      ) : (
+        <p>Your phone cannot reach {address} safely. Open one of the ways below first.</p>
+      )}
+    </Card>
+  )
+}
