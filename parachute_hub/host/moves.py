@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final
 
 from attrs import frozen
 
-from parachute_hub.link.files import FileEntry, UnsafeFiles, Walk, checked, digest, open_regular
+from parachute_hub.link.files import FileEntry, UnsafeFiles, Walk, checked, digest, open_below
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, private_folder, read_bounded, sync_folder
@@ -59,7 +59,7 @@ class Moves:
         self._now = now
         self._spare = spare
         self._walk = Walk()
-        self._places: dict[str, tuple[Path, int]] = {}
+        self._places: dict[str, tuple[str, int]] = {}
         self._move: _Move | None = None
 
     # --- at boot
@@ -100,7 +100,7 @@ class Moves:
             found = self._walk(self._data)
         except UnsafeFiles as error:
             raise Refused(409, "unsafe_files", str(error)) from None
-        self._places = {entry.sha256: (self._data / entry.path, entry.size) for entry in found}
+        self._places = {entry.sha256: (entry.path, entry.size) for entry in found}
         return found
 
     def open(self, sha256: str) -> tuple[BinaryIO, int]:
@@ -109,7 +109,7 @@ class Moves:
         if place is None:
             raise not_found("There is no file with this hash.")
         try:
-            file: BinaryIO = open_regular(place[0])
+            file = open_below(self._data, place[0])
         except (OSError, UnsafeFiles):
             raise not_found("This file is gone.") from None
         size = os.fstat(file.fileno()).st_size
@@ -222,16 +222,16 @@ class Moves:
                 linked.add(entry.sha256)
                 os.link(blob, target)
             else:
-                self._copy(blob if blob.is_file() else self._places.get(entry.sha256, (blob, 0))[0], target, entry)
+                self._copy(target, entry)
             os.chmod(target, entry.mode)
             os.utime(target, ns=(entry.mtime, entry.mtime))
 
-    def _copy(self, source: Path, target: Path, entry: FileEntry) -> None:
+    def _copy(self, target: Path, entry: FileEntry) -> None:
         """A copy, because a module may change its files in place."""
         missing = Refused(409, "missing", f"{entry.path} was not uploaded.", detail={"sha256": entry.sha256})
         copy = Upload(entry.sha256, entry.size, self._part(), target)
         try:
-            with open_regular(source) as file:
+            with self._source(entry.sha256) as file:
                 while data := file.read(_COPY_BYTES):
                     copy.write(data)
             copy.finish()
@@ -239,6 +239,13 @@ class Moves:
             raise missing from None
         finally:
             copy.abandon()
+
+    def _source(self, sha256: str) -> BinaryIO:
+        if self._blob(sha256).is_file():
+            return open_below(self._folder / _BLOBS, sha256)
+        if sha256 not in self._places:
+            raise FileNotFoundError
+        return open_below(self._data, self._places[sha256][0])
 
     def _exchange(self, incoming: Path, former: Path) -> None:
         """Idempotent: a crash between the two steps leaves no data folder until it is repeated."""

@@ -8,14 +8,18 @@ from twisted.python.failure import Failure
 
 _ANSWER: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _SECONDS: Final = 5.0
+_MOST: Final = 64
+"""Connections at a time; whoever comes on top is closed, so that probes do not take the hub's descriptors."""
 
 
 class _Asked(Protocol):
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, probe: "Probe", clock: IReactorTime) -> None:
+        self._probe = probe
         self._clock = clock
         self._end: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
+        self._probe.open += 1
         self._end = self._clock.callLater(_SECONDS, cast(Any, self.transport).abortConnection)
 
     def dataReceived(self, data: bytes) -> None:
@@ -25,6 +29,7 @@ class _Asked(Protocol):
         transport.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._probe.open -= 1
         if self._end is not None and self._end.active():
             self._end.cancel()
 
@@ -36,6 +41,7 @@ class Probe(Factory):
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
+        self.open = 0
 
-    def buildProtocol(self, addr: Any) -> Protocol:
-        return _Asked(self._clock)
+    def buildProtocol(self, addr: Any) -> Protocol | None:
+        return _Asked(self, self._clock) if self.open < _MOST else None

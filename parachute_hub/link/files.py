@@ -1,12 +1,14 @@
 """The list of a module's files that a move compares: what is safe, and one digest for all."""
 
+import contextlib
+import errno
 import hashlib
 import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from attrs import frozen
 
@@ -15,6 +17,7 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 _TEMPORARY = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp")
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _READ_BYTES: Final = 1 << 20
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _LONGEST_NAME, _LONGEST_PATH = 255, 2048
 
 
@@ -85,47 +88,73 @@ class Walk:
         """Every file below the folder with its hash; none if there is no folder. Blocks.
 
         Raises UnsafeFiles at a symbolic link or anything else that is not a file, and when `goes_on` says no; OSError
-        if a file cannot be read. What `atomic_write` left behind is left out.
+        if a file cannot be read. What `atomic_write` left behind is left out, and so is what vanishes meanwhile.
         """
         known: dict[tuple[int, int, int, int], str] = {}
         found = []
-        for path, place in _walk(folder, ""):
+        try:
+            root = os.open(folder, _FOLDER)
+        except FileNotFoundError:
+            root = None
+        for path, name, parent in _walk(root, "") if root is not None else ():
             if not goes_on():
                 raise UnsafeFiles("Listing the files was given up.")
-            found.append(self._entry(path, place, known))
+            with contextlib.suppress(FileNotFoundError), _opened(name, path, parent) as file:
+                found.append(self._entry(path, file, known))
         self._known = known
         return tuple(found)
 
-    def _entry(self, path: str, place: str, known: dict[tuple[int, int, int, int], str]) -> FileEntry:
-        with open_regular(place) as file:
-            before = os.fstat(file.fileno())
-            key = _key(before)
-            hashed = self._known.get(key)
-            size = before.st_size
-            if hashed is None:
-                hashed, size = _hash(file.raw.read)
-                after = os.fstat(file.fileno())
-                if _key(after) == key and size == before.st_size:
-                    known[key] = hashed
-            else:
-                known[key] = hashed
-        return FileEntry(
-            path=path, size=size, sha256=hashed, mode=stat.S_IMODE(before.st_mode) & 0o777, mtime=before.st_mtime_ns
-        )
+    def _entry(self, path: str, file: BinaryIO, known: dict[tuple[int, int, int, int], str]) -> FileEntry:
+        before = os.fstat(file.fileno())
+        key, size = _key(before), before.st_size
+        hashed = self._known.get(key)
+        if hashed is None:
+            hashed, size = _hash(file.read)
+        if size == before.st_size and _key(os.fstat(file.fileno())) == key:
+            known[key] = hashed
+        mode = stat.S_IMODE(before.st_mode) & 0o777
+        return FileEntry(path=path, size=size, sha256=hashed, mode=mode, mtime=before.st_mtime_ns)
 
 
-def open_regular(place: str | Path) -> Any:
-    """Open a file for reading, following no link. Raises UnsafeFiles if it is none, or OSError."""
+def open_below(folder: Path, path: str) -> BinaryIO:
+    """Open a file of a listing for reading. Raises UnsafeFiles if a link leads there or it is no file, or OSError.
+
+    Each folder on the way is opened in the one before, so that a module that runs cannot put a link in its place.
+    """
+    *parents, name = path.split("/")
+    at = os.open(folder, _FOLDER)
     try:
-        descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if os.path.islink(place):
-            raise UnsafeFiles(f"{place} is a link, and links cannot be moved.") from None
-        raise error
+        for parent in parents:
+            below = _folder(parent, path, at)
+            os.close(at)
+            at = below
+        return _opened(name, path, at)
+    finally:
+        os.close(at)
+
+
+def _opened(name: str, path: str, parent: int) -> BinaryIO:
+    with _no_link(path):
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise UnsafeFiles(f"{place} is not a file.")
-    return os.fdopen(descriptor, "rb")
+        raise UnsafeFiles(f"{path} is not a file.")
+    return os.fdopen(descriptor, "rb", buffering=0)
+
+
+def _folder(name: str, path: str, parent: int) -> int:
+    with _no_link(path):
+        return os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=parent)
+
+
+@contextlib.contextmanager
+def _no_link(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise UnsafeFiles(f"{path} is a link, and links cannot be moved.") from None
+        raise
 
 
 def _key(found: os.stat_result) -> tuple[int, int, int, int]:
@@ -140,25 +169,24 @@ def _hash(read: Callable[[int], bytes]) -> tuple[str, int]:
     return whole.hexdigest(), size
 
 
-def _walk(folder: Path, below: str) -> Iterator[tuple[str, str]]:
+def _walk(folder: int, below: str) -> Iterator[tuple[str, str, int]]:
+    """Each file's path, its name, and the open folder that it is in. Closes `folder`."""
     try:
-        entries = sorted(os.scandir(folder / below), key=lambda entry: entry.name)
-    except FileNotFoundError:
-        if below:
-            return  # Removed in the meantime.
-        entries = []
-    for entry in entries:
-        path = f"{below}/{entry.name}" if below else entry.name
-        if entry.is_symlink():
-            raise UnsafeFiles(f"{path} is a link, and links cannot be moved.")
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(folder, path)
-        elif entry.is_file(follow_symlinks=False):
-            if not _TEMPORARY.fullmatch(entry.name):
-                _check_path(path)
-                yield path, entry.path
-        else:
-            raise UnsafeFiles(f"{path} is neither a file nor a folder, and cannot be moved.")
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            path = f"{below}/{entry.name}" if below else entry.name
+            if entry.is_symlink():
+                raise UnsafeFiles(f"{path} is a link, and links cannot be moved.")
+            if entry.is_dir(follow_symlinks=False):
+                with contextlib.suppress(FileNotFoundError):
+                    yield from _walk(_folder(entry.name, path, folder), path)
+            elif entry.is_file(follow_symlinks=False):
+                if not _TEMPORARY.fullmatch(entry.name):
+                    _check_path(path)
+                    yield path, entry.name, folder
+            else:
+                raise UnsafeFiles(f"{path} is neither a file nor a folder, and cannot be moved.")
+    finally:
+        os.close(folder)
 
 
 def _entry(told: object) -> FileEntry:

@@ -141,7 +141,52 @@ class WalkTests(SynchronousTestCase):
 
     def test_a_link_is_not_opened(self) -> None:
         os.symlink("/etc/passwd", self.folder / "link")
+        os.symlink(self.folder / "data", self.folder / "way")
+        for path in ("link", "way/a", "data", "b/c"):
+            with self.assertRaises(UnsafeFiles, msg=path):
+                files.open_below(self.folder, path)
+        with files.open_below(self.folder, "data/a") as file:
+            self.assertEqual(file.read(), b"one")
+        with self.assertRaises(FileNotFoundError):
+            files.open_below(self.folder, "data/gone")
+
+    def test_a_folder_that_becomes_a_link_meanwhile(self) -> None:
+        """A module that runs could so get files moved that are not its own."""
+        outside = self.folder.with_name(self.folder.name + "-outside")
+        outside.mkdir()
+        (outside / "a").write_bytes(b"secret")
+        real = os.scandir
+
+        def deceived(folder: int) -> list["os.DirEntry[str]"]:
+            entries = list(real(folder))
+            if (self.folder / "data").is_dir() and not (self.folder / "data").is_symlink():
+                (self.folder / "data").rename(self.folder / "was")
+                os.symlink(outside, self.folder / "data")
+            return entries
+
+        self.patch(os, "scandir", deceived)
+        with self.assertRaisesRegex(UnsafeFiles, "data is a link"):
+            Walk()(self.folder)
+
+    def test_what_vanishes_meanwhile_is_left_out(self) -> None:
+        """As the journal of a database does."""
+        real = os.scandir
+
+        def late(folder: int) -> list["os.DirEntry[str]"]:
+            entries = list(real(folder))
+            for gone in (self.folder / "b", self.folder / "data" / "a"):
+                gone.unlink(missing_ok=True)
+            return entries
+
+        self.patch(os, "scandir", late)
+        self.assertEqual(Walk()(self.folder), ())
+
+    def test_no_descriptor_is_left(self) -> None:
+        before = len(os.listdir("/proc/self/fd"))
+        Walk()(self.folder)
+        (self.folder / "data" / "z").symlink_to("x")
         with self.assertRaises(UnsafeFiles):
-            files.open_regular(self.folder / "link")
+            Walk()(self.folder)
         with self.assertRaises(UnsafeFiles):
-            files.open_regular(self.folder)
+            Walk()(self.folder, lambda: False)
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before)

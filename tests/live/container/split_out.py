@@ -107,8 +107,10 @@ class Stage:
             ends.callback(registry.close)
         image = engine.image()
         limits: dict[str, Any] = {"cpus": 1.0}
+        # The module on the other machine asks the hub at its public address for the keys that verify tokens.
+        origin = {"PARACHUTE_HUB_ORIGIN": f"http://{self.cable.addresses[0]}:1939"}
         self.hub = self.here.container(
-            image, self.here.volume(), variables={**OWNER, **registries[0].variables}, **limits
+            image, self.here.volume(), variables={**OWNER, **origin, **registries[0].variables}, **limits
         )
         self.host_variables = {**_HOST, **registries[1].variables}
         self.host = self.there.container(image, self.there.volume(), variables=self.host_variables, **limits)
@@ -117,7 +119,7 @@ class Stage:
         install(self.hub, "vault")
         wait_ready(self.hub, "vault")
         self.operator = self.hub.run("cat", "/parachute/operator.token").stdout.strip()
-        self.key = self.hub.run("cat", "/parachute/vault/data/default/initial-key").stdout.strip()
+        self.key = self.call("POST", "/api/auth/mint-token", {"scope": "vault:default:admin"})["token"]
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """A request of the owner's. Raises AssertionError if it is refused."""
