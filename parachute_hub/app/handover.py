@@ -85,6 +85,15 @@ def read(content: bytes) -> Handover:
     return found
 
 
+def own_command() -> list[str]:
+    """What runs this program again, by the path of its Python: a bare name may be another environment's.
+
+    >>> own_command()[0] == sys.executable
+    True
+    """
+    return [sys.executable, *sys.orig_argv[1:]]
+
+
 def replace_process(handover: Handover) -> NoReturn:
     """Run the hub's command again in this process, with all that is left. Raises OSError."""
     memory = _in_memory()
@@ -93,7 +102,7 @@ def replace_process(handover: Handover) -> NoReturn:
     for descriptor in (memory, *handover.descriptors()):
         os.set_inheritable(descriptor, True)
     sys.stdout.flush()
-    os.execve(sys.executable, sys.orig_argv, {**os.environ, VARIABLE: str(memory)})  # noqa: S606
+    os.execve(sys.executable, own_command(), {**os.environ, VARIABLE: str(memory)})  # noqa: S606
 
 
 def receive() -> Handover | None:

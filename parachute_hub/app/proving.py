@@ -2,13 +2,12 @@
 
 import os
 import subprocess
-import sys
 from typing import Any
 
 from attrs import frozen
 
 from parachute_hub import __version__
-from parachute_hub.app.handover import CHECK, FORMAT, VARIABLE
+from parachute_hub.app.handover import CHECK, FORMAT, VARIABLE, own_command
 from parachute_hub.system import strict_json
 from parachute_hub.system.strict_json import BadJson
 
@@ -37,7 +36,7 @@ def prove() -> Proven:
     environ = {**os.environ, VARIABLE: CHECK, "PARACHUTE_LOCK_WAIT": "0"}
     try:
         done = subprocess.run(
-            [sys.executable, *sys.orig_argv[1:]],
+            own_command(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             env=environ,

@@ -11,6 +11,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from parachute_hub import __version__
 from parachute_hub.app.handover import Left
@@ -110,7 +111,7 @@ class RestartInPlace:
             raise
         self.state = "waiting"
         taking = Deferred.fromCoroutine(self._take_its_time(proven.version))
-        taking.addErrback(lambda failure: self._log.failure("The hub could not restart in place", failure))
+        taking.addErrback(self._failed)
         return proven.version
 
     async def _take_its_time(self, version: str) -> None:
@@ -161,6 +162,11 @@ class RestartInPlace:
             # Half of it is closed. The modules end with this process, and whoever started it starts another one.
             self._log.failure("The hub could not make way, and ends")
             os._exit(1)
+
+    def _failed(self, failure: Failure) -> None:
+        self._log.failure("The hub could not restart in place", failure)
+        self.front.hold(False)
+        self._not_done("The hub did not restart, because of an error that its log has.")
 
     def _not_done(self, why: str) -> None:
         self.state, self.problem = "idle", why

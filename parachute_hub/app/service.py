@@ -310,7 +310,7 @@ class Hub(Service):
         def again() -> None:
             if not told_to_end:
                 sys.stdout.flush()
-                os.execv(sys.executable, sys.orig_argv)  # noqa: S606
+                os.execv(sys.executable, handover.own_command())  # noqa: S606
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, end)
@@ -324,6 +324,7 @@ class Hub(Service):
         if composed is None or not isinstance(self._port, Port):
             raise RuntimeError("only a hub that is up makes way")
         clients = tuple(self.front.kept())
+        self.front.write_log()
         left = composed.hand_over()
         self.hub_log.mark(time.time(), "stop", f"Parachute Hub {__version__} makes way for version {version}.")
         self.log_writer.stop()

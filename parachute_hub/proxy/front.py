@@ -327,6 +327,11 @@ class Front(Factory):
         for connection in self._limiter:
             connection.end_stream()
 
+    def write_log(self) -> None:
+        """Write what the access log still holds."""
+        if self._access_log is not None:
+            self._access_log.flush()
+
     def kept(self) -> list[KeptClient]:
         """The held clients, for the newer hub. All others lose their connection."""
         return [kept for connection in self._limiter if (kept := connection.kept()) is not None]
@@ -357,8 +362,7 @@ class Front(Factory):
             self._ticking.stop()
         for pool in self._pools.values():
             pool.close_idle()
-        if self._access_log is not None:
-            self._access_log.flush()
+        self.write_log()
         drained, self._drained = self._drained, None
         if drained is not None:
             drained.callback(None)

@@ -179,6 +179,16 @@ class RestartTests(SynchronousTestCase):
         self.assertEqual(self.left, ["9.1"])
         self.done()
 
+    def test_an_error_lets_clients_in_again(self) -> None:
+        self.hub.busy_clients = 1
+        self.begun()
+        self.pass_time(0.5)
+        self.patch(FakeHub, "busy", property(lambda _: 1 / 0))
+        self.pass_time(1)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual((self.hub.held[-1][1], self.restart.state, self.left), (False, "idle", []))
+        self.assertIn("error", self.restart.problem)
+
     def test_only_one_at_a_time(self) -> None:
         self.begin()
         self.refused("operation_in_progress")
