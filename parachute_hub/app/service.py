@@ -324,7 +324,6 @@ class Hub(Service):
         if composed is None or not isinstance(self._port, Port):
             raise RuntimeError("only a hub that is up makes way")
         clients = tuple(self.front.kept())
-        self.front.write_log()
         left = composed.hand_over()
         self.hub_log.mark(time.time(), "stop", f"Parachute Hub {__version__} makes way for version {version}.")
         self.log_writer.stop()

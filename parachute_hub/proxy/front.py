@@ -327,13 +327,9 @@ class Front(Factory):
         for connection in self._limiter:
             connection.end_stream()
 
-    def write_log(self) -> None:
-        """Write what the access log still holds."""
-        if self._access_log is not None:
-            self._access_log.flush()
-
     def kept(self) -> list[KeptClient]:
         """The held clients, for the newer hub. All others lose their connection."""
+        self._write_log()
         return [kept for connection in self._limiter if (kept := connection.kept()) is not None]
 
     def drain(self, timeout: float) -> Deferred[None]:
@@ -353,6 +349,10 @@ class Front(Factory):
             drained.addBoth(_cancel, cut)
         return drained
 
+    def _write_log(self) -> None:
+        if self._access_log is not None:
+            self._access_log.flush()
+
     def _cut_off(self) -> None:
         for connection in self._limiter:
             connection.transport.abortConnection()
@@ -362,7 +362,7 @@ class Front(Factory):
             self._ticking.stop()
         for pool in self._pools.values():
             pool.close_idle()
-        self.write_log()
+        self._write_log()
         drained, self._drained = self._drained, None
         if drained is not None:
             drained.callback(None)
