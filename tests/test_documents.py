@@ -121,7 +121,10 @@ class ProtocolTests(SynchronousTestCase):
             "readiness is asked every": f"{timing.poll * 1000:g} ms for 3 s, then {timing.slow_poll * 1000:g} ms",
             "not ready after": f"{timing.late:g} s",
             "given up as unready after": f"{timing.unanswered:g} s",
-            "liveness is asked every": f"{timing.liveness_period:g} s",
+            "liveness is asked every": (
+                f"{timing.liveness_period:g} s; {timing.liveness_period * (1 + timing.spared):g} s while nobody uses "
+                "the hub, until an answer is missed"
+            ),
             "a health answer must come within": f"{timing.probe_timeout:g} s",
             "restarted after": f"{timing.misses} missing answers",
             "grace between SIGTERM and SIGKILL": f"{timing.stop_grace:g} s; {timing.hung_grace:g} s when",

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from attrs import frozen
+from attrs import Factory, frozen
 
 from parachute_hub.app.handover import Left
 from parachute_hub.app.hub_log import HubLog
@@ -14,6 +14,7 @@ from parachute_hub.site.health import Health, Phase
 from parachute_hub.site.root import Root
 from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.logs import Masker
+from parachute_hub.system.timers import Rest
 
 
 @frozen(kw_only=True)
@@ -32,3 +33,4 @@ class ProcessContext:
     log_writer: FileWriter
     in_place: RestartInPlace
     left: Left | None
+    rest: Rest = Factory(lambda self: Rest(self.reactor), takes_self=True)

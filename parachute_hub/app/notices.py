@@ -19,12 +19,11 @@ from parachute_hub.notices.email_sender import Email
 from parachute_hub.notices.outbound import Outbound
 from parachute_hub.notices.records import Kind, NoticesFile
 from parachute_hub.notices.senders import Ntfy, Ping, Push, Sender, Webhook
-from parachute_hub.notices.service import TICK_SECONDS, Notices
+from parachute_hub.notices.service import RESTING_SECONDS, TICK_SECONDS, Notices
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.root import MountedArea, later
 from parachute_hub.system.doer import Done
 from parachute_hub.system.loading import lazily
-from parachute_hub.system.timers import every
 
 with lazily():
     from parachute_hub.admin import notices_api
@@ -42,7 +41,7 @@ class NoticeRoom:
     def timer(self) -> LoopingCall:
         """Send what is due."""
         tick = lambda: Deferred.fromCoroutine(self.notices.tick())  # noqa: E731
-        return every(self._core.reactor, TICK_SECONDS, tick, "Sending notices")
+        return self._core.rest.every(TICK_SECONDS, RESTING_SECONDS, tick, "Sending notices")
 
     def part(self, who: Authenticator, accounts: Accounts) -> MountedArea:
         """The API."""

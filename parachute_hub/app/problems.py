@@ -61,7 +61,7 @@ from parachute_hub.problems.checks.separation import Separation
 from parachute_hub.problems.checks.vaults import LeavingVaults, QuotaRoom
 from parachute_hub.problems.facts import ModuleFacts, Part
 from parachute_hub.problems.memory import ProblemsFile
-from parachute_hub.problems.service import TICK_SECONDS, Problems
+from parachute_hub.problems.service import RESTING_SECONDS, TICK_SECONDS, Problems
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.root import MountedArea, later
 from parachute_hub.store.audit import Audit
@@ -69,7 +69,6 @@ from parachute_hub.store.clients import Clients
 from parachute_hub.store.database import Database
 from parachute_hub.system.doer import Done
 from parachute_hub.system.loading import lazily
-from parachute_hub.system.timers import every
 
 with lazily():
     from parachute_hub.admin import problems_api
@@ -91,7 +90,7 @@ class ProblemRoom:
 
     def timer(self) -> LoopingCall:
         """Look every second which checks are due."""
-        return every(self._core.reactor, TICK_SECONDS, self.problems.tick, "Looking for problems")
+        return self._core.rest.every(TICK_SECONDS, RESTING_SECONDS, self.problems.tick, "Looking for problems")
 
     def parts(self, who: Authenticator, done: Done) -> list[MountedArea]:
         """The API."""

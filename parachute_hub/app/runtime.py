@@ -71,6 +71,7 @@ def build_engine(
     """Create the engine without starting anything. `variables` are more `PARACHUTE_ENV_*` for modules."""
     bus = Bus()
     bus.subscribe(_tell)
+    bus.subscribe(lambda _: core.rest.attend())
     kernel = Kernel.find()
     confiner = Confiner(kernel=kernel, forbidden=_forbidden(core.settings.home))
     on_disk = assembly.files(_outside(core, bus, origins, confiner))
@@ -102,6 +103,7 @@ def build_engine(
             allowance=on_disk.directory.allowance,
             counters=counters,
             groups=ModuleGroups.prepare(counters),
+            rest=core.rest,
             life=core.left.life if core.left is not None else new_life(),
         )
     )
@@ -222,6 +224,7 @@ def _outside(core: ProcessContext, bus: Bus, origins: Origins, confiner: Confine
         confiner=confiner,
         gateway=_gateway(core),
         env_channel=settings.channel,
+        rest=core.rest,
     )
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from attrs import frozen
+from attrs import Factory, frozen
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -53,10 +53,11 @@ from parachute_hub.modules.state.snapshots import Snapshots
 from parachute_hub.modules.state.store import Store
 from parachute_hub.system.atomic_files import sweep_temporaries
 from parachute_hub.system.file_writer import FileWriter
-from parachute_hub.system.timers import every
+from parachute_hub.system.timers import Rest
 
 WATCH_SECONDS = 1.0
 RESERVE_SECONDS = 10.0
+RESTING_SECONDS = 5.0  # While nobody uses the hub.
 _log = Logger()
 
 FETCHING = frozenset({"install", "upgrade"})
@@ -97,6 +98,7 @@ class ModuleDependencies:
     limit_seconds: float = LIMIT_SECONDS
     gate_seconds: float = GATE_SECONDS
     settle_seconds: float = SETTLE_SECONDS
+    rest: Rest = Factory(lambda self: Rest(self.reactor), takes_self=True)
 
 
 @frozen(kw_only=True)
@@ -198,19 +200,18 @@ class ModuleServices:
         return clear_space(self.files.directory, self.jobs, self.disk)
 
     def watch(self) -> tuple[LoopingCall, ...]:
-        """Start the periodic checks of services.json, linked folders and the disk reserve. Stop each returned call to
-        end it.
-        """
-        outside = self.files.outside
-        clock = outside.reactor
+        """Start the periodic checks of services.json, linked folders and the disk reserve."""
+        rest, views = self.files.outside.rest, self.files.fence.views
+        watch = partial(rest.every, WATCH_SECONDS, RESTING_SECONDS)
+        keep = partial(rest.every, RESERVE_SECONDS, 3 * RESERVE_SECONDS)
         return (
-            every(clock, WATCH_SECONDS, self.files.fence.views.collect_all, "Reading what modules say of themselves"),
-            every(clock, WATCH_SECONDS, self.rowkeeper.look, "Keeping rows of running modules"),
-            every(clock, WATCH_SECONDS, self.last_good.look, "Copying services.json"),
-            every(clock, WATCH_SECONDS, self.start_errors.look, "Recording start errors"),
-            every(clock, WATCH_SECONDS, self.linked.look, "Watching linked folders"),
-            every(clock, RESERVE_SECONDS, partial(outside.in_thread, self.reserve.check), "Keeping the disk reserve"),
-            every(clock, RESERVE_SECONDS, self.jobs.undo_left, "Retrying failed undos"),
+            watch(views.collect_all, "Reading what modules say of themselves"),
+            watch(self.rowkeeper.look, "Keeping rows of running modules"),
+            watch(self.last_good.look, "Copying services.json"),
+            watch(self.start_errors.look, "Recording start errors"),
+            watch(self.linked.look, "Watching linked folders"),
+            keep(partial(self.files.outside.in_thread, self.reserve.check), "Keeping the disk reserve"),
+            keep(self.jobs.undo_left, "Retrying failed undos"),
         )
 
 
@@ -376,7 +377,7 @@ def assemble(
         snapshots=snapshots,
         disk=disk,
         reserve=on_disk.reserve,
-        linked=LinkedFolders(directory=on_disk.directory, supervisor=supervisor),
+        linked=LinkedFolders(directory=on_disk.directory, supervisor=supervisor, attend=outside.rest.attend),
         start_errors=StartErrors(directory=on_disk.directory, supervisor=supervisor, jobs=jobs),
         rowkeeper=RowKeeper(directory=directory, supervisor=supervisor, jobs=jobs, notice=notice),
         last_good=ServicesBackup(

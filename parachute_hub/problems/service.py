@@ -23,6 +23,8 @@ from parachute_hub.problems.model import Problem, Standing, ordered, words
 from parachute_hub.system.timers import FailureLog
 
 TICK_SECONDS = 1.0
+# While nobody uses the hub.
+RESTING_SECONDS = 5.0
 # A check that does not answer must not silence the others, nor hold up a page that waits for all of them.
 LONGEST_SECONDS = 30.0
 _WAKES: Mapping[type[Event], Wake] = {

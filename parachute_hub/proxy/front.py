@@ -38,6 +38,8 @@ from parachute_hub.proxy.vetted import VettedExchange
 from parachute_hub.system.timers import FailureLog, every
 
 _TICK = 1.0
+# Without a connection; what a crowd took is given back by then.
+_REST_AFTER = 30.0
 # Platforms restart a hub that does not answer it.
 _HEALTH = b"/health"
 
@@ -115,6 +117,7 @@ class Front(Factory):
         self._websockets = Shares(each=self.limits.websockets_per_address, total=self.limits.websockets)
         self._own_pages = Shares(each=self.limits.requests_per_address, total=self.limits.connections)
         self._ticking: LoopingCall | None = None
+        self._used_at = 0.0
         self._failures = FailureLog()
         self._drained: Deferred[None] | None = None
 
@@ -146,8 +149,7 @@ class Front(Factory):
 
     def startFactory(self) -> None:
         # The site is not started: it would wake up every second for the time in a log that nobody writes.
-        self._tick()
-        self._ticking = every(self._clock, _TICK, self._tick, "Checking connections")
+        self._begin_ticking()
 
     def buildProtocol(self, addr: IAddress | None) -> Connection | None:
         """Accept a client; None closes the connection because of a limit."""
@@ -156,6 +158,8 @@ class Front(Factory):
         peer = addr.host
         if self.draining or not self._limiter.admits(peer):
             return None
+        if self._ticking is None:
+            self._begin_ticking()
         connection = Connection(self, peer)
         self._limiter.joined(connection)
         return connection
@@ -288,7 +292,7 @@ class Front(Factory):
     # Timers.
 
     def _tick(self) -> None:
-        """Once a second: deadlines, idle connections, the access log."""
+        """Once a second while somebody is or was just connected: deadlines, idle connections, the access log."""
         self.now = self.seconds()
         attempt = self._failures.attempt
         attempt("Forgetting plans", self._planner.forget)
@@ -298,6 +302,20 @@ class Front(Factory):
         self._failures.each("Closing idle connections", self._expire, tuple(self._pools))
         if self._access_log is not None:
             attempt("Writing the access log", self._access_log.flush)
+        if self._limiter or self._pools:
+            self._used_at = self.now
+        elif self.now - self._used_at >= _REST_AFTER:
+            self._stop_ticking()
+
+    def _begin_ticking(self) -> None:
+        self._used_at = self.seconds()
+        self._tick()
+        self._ticking = every(self._clock, _TICK, self._tick, "Checking connections")
+
+    def _stop_ticking(self) -> None:
+        ticking, self._ticking = self._ticking, None
+        if ticking is not None and ticking.running:
+            ticking.stop()
 
     def _expire(self, port: int) -> None:
         pool = self._pools[port]
@@ -358,8 +376,7 @@ class Front(Factory):
             connection.transport.abortConnection()
 
     def _finish_drain(self) -> None:
-        if self._ticking is not None and self._ticking.running:
-            self._ticking.stop()
+        self._stop_ticking()
         for pool in self._pools.values():
             pool.close_idle()
         self._write_log()

@@ -25,7 +25,7 @@ from parachute_hub.supervise.process.command_line import Tools, find_tools
 from parachute_hub.supervise.process.process_tags import TagFilter, home_hash, new_life
 from parachute_hub.supervise.process.processes import Holder, Processes
 from parachute_hub.system.file_writer import FileWriter
-from parachute_hub.system.timers import FailureLog
+from parachute_hub.system.timers import FailureLog, Rest
 
 T = TypeVar("T")
 
@@ -162,6 +162,7 @@ class SupervisorContext:
     limits: LogLimits = LogLimits()
     memory: MemoryLimits = MemoryLimits()
     memory_limit: int | None = None
+    rest: Rest = Factory(lambda self: Rest(self.reactor), takes_self=True)
     log_writer: FileWriter = Factory(FileWriter)
     log_bytes: Callable[[], int] = field(default=lambda: LOG_BYTES)
     home_id: str = Factory(lambda self: home_hash(self.home), takes_self=True)

@@ -14,6 +14,8 @@ class Timing:
     unanswered: float = 120.0
     # liveness
     liveness_period: float = 10.0
+    # Checks in a row that are left out while nobody uses the hub.
+    spared: int = 2
     probe_timeout: float = 3.0
     misses: int = 3
     # restarts
@@ -54,6 +56,8 @@ class MemoryLimits:
     as_large: float = 0.9
     forget: float = 600.0
     period: float = 2.0
+    # The same while nobody uses the hub, if the memory in use is glanced at.
+    resting_period: float = 10.0
     # How often the memory in use is read in between: while modules work, and otherwise. They work for `calm` seconds
     # after a request began or the memory grew by `stirring`, and always above the fraction `near`.
     glance: float = 0.1

@@ -282,7 +282,7 @@ class Module(Inheriting):
         self._set(pid=child.pid, started_at=since)
         self._publish()
         context.limit(self.short, child.pid)
-        check = HealthCheck(self, self.machine, context.timing, context.reactor, context.now, answered)
+        check = HealthCheck(self, self.machine, context.timing, context.reactor, context.now, answered, context.rest)
         self._watching = RunningCheck(check)
 
     def _refuse_port(self, port: int, stranger: str) -> None:

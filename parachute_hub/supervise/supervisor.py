@@ -63,11 +63,12 @@ class Supervisor(Service):
     def attend(self) -> None:
         """A request begins."""
         self._guard.attend()
+        self._context.rest.attend()
 
     def startService(self) -> None:
         """Start the memory guard; `boot` starts the modules."""
         super().startService()
-        self._guard.start(self._context.reactor)
+        self._guard.start(self._context.reactor, self._context.rest)
 
     def boot(self, shorts: Iterable[str], inherited: Iterable[InheritedModule] = ()) -> None:
         """Start all enabled modules of `shorts` concurrently, and go on at once with what an older hub left. Never

@@ -18,7 +18,7 @@ from parachute_hub.system.timers import every
 
 _PERIOD = 0.05
 # Between heartbeats while nobody uses the hub, so that an idle one wakes up rarely.
-_QUIET_PERIOD = 2.0
+_QUIET_PERIOD = 5.0
 # The share of a processor above which the reactor works, though no request began: streams and jobs.
 _WORKING = 0.03
 _OURS = 4

@@ -92,6 +92,58 @@ def every(clock: IReactorTime, seconds: float, function: Callable[[], object], t
     return call
 
 
+class Rest:
+    """Whether nobody has used the hub for `after` seconds. Then periodic tasks that can wait have their turns less
+    often, because every wake-up keeps the processor from its own rest.
+    """
+
+    def __init__(self, clock: Any, after: float = 10.0) -> None:
+        self._clock = clock
+        self._after = after
+        self._used_at = clock.seconds()
+        self._tasks: list[tuple[LoopingCall, float, float]] = []
+        self._is_resting = False
+
+    @property
+    def is_resting(self) -> bool:
+        """Nobody uses the hub."""
+        return bool(self._clock.seconds() - self._used_at >= self._after)
+
+    def attend(self) -> None:
+        """Something begins: a request, or a change of a module. Costs nothing while the hub is in use."""
+        self._used_at = self._clock.seconds()
+        if self._is_resting:
+            self._pace(False)
+
+    def every(self, seconds: float, resting: float, function: Callable[[], object], task: str) -> LoopingCall:
+        """Like `every`, with turns every `resting` seconds while nobody uses the hub."""
+
+        def turn() -> object:
+            if not self._is_resting and self.is_resting:
+                self._pace(True)
+            return function()
+
+        call = every(self._clock, seconds, turn, task)
+        if self._is_resting:
+            _set_pace(call, resting, self._clock)
+        self._tasks = [each for each in self._tasks if each[0].running]
+        self._tasks.append((call, seconds, resting))
+        return call
+
+    def _pace(self, is_resting: bool) -> None:
+        self._is_resting = is_resting
+        for call, seconds, resting in self._tasks:
+            _set_pace(call, resting if is_resting else seconds, self._clock)
+
+
+def _set_pace(call: LoopingCall, seconds: float, clock: IReactorTime) -> None:
+    """From now on. The next turn of a call that has its turn just now follows when that has ended."""
+    call.interval = seconds
+    if call.running:
+        call.reset()
+        call.starttime = clock.seconds() // seconds * seconds
+
+
 def _cause(failure: Failure) -> _Cause:
     """What failed and where. Error texts may vary between attempts, so they are not part of the key."""
     kind = failure.type.__qualname__ if failure.type is not None else ""

@@ -1,5 +1,6 @@
 """A supervisor on a fake reactor that records everything it reports."""
 
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from parachute_hub.supervise.memory.cgroup import Cgroup
 from parachute_hub.supervise.memory.module_groups import ModuleGroups
 from parachute_hub.supervise.model import Allowance, CannotLaunch, Launch, ModuleState, Status
 from parachute_hub.supervise.supervisor import Supervisor
+from parachute_hub.system.timers import Rest
 from tests.support.processes import FakeProcess, FakeReactor, FakeSystem, at_once
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -58,6 +60,9 @@ class SupervisorCase(SynchronousTestCase):
     memory_limit: int | None = None
     groups: ModuleGroups | None = None
 
+    rests_after = math.inf
+    """In seconds without a request."""
+
     def setUp(self) -> None:
         self.in_thread: Any = at_once
         self.reactor = FakeReactor()
@@ -74,6 +79,7 @@ class SupervisorCase(SynchronousTestCase):
         """A supervisor in the same surroundings."""
         return Supervisor(
             SupervisorContext(
+                rest=Rest(self.reactor, after=self.rests_after),
                 reactor=self.reactor,
                 launcher=self.plan,
                 desired=self.plan,

@@ -394,6 +394,19 @@ class LivenessTests(SupervisorCase):
         self.assertEqual(self.state(), ModuleState.READY)
         self.assertEqual(process.signals, [])
 
+    def test_while_nobody_uses_the_hub_it_is_asked_less_often_until_one_is_missed(self) -> None:
+        self.rests_after = 0.0
+        self.supervisor = self.another()
+        process = self.ready()
+        self.reactor.listening[2000] = None
+        self.pass_time(19)
+        self.assertEqual(self.state(), ModuleState.READY)
+        self.pass_time(16)
+        self.assertEqual(self.state(), ModuleState.DEGRADED)
+        while not process.exited:
+            self.pass_time(0.5)
+        self.assertLess(self.reactor.seconds(), 75)
+
     def test_an_unwell_answer_never_ends_it(self) -> None:
         process = self.ready()
         self.reactor.listening[2000] = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
@@ -403,6 +416,7 @@ class LivenessTests(SupervisorCase):
 
     def test_flapping_health_never_ends_it(self) -> None:
         process = self.ready()
+        self.pass_time(5.0)  # Checks are at multiples of ten seconds, and so in the middle of each turn.
         for turn in range(20):
             self.reactor.listening[2000] = OK if turn % 3 == 2 else None
             self.pass_time(10)

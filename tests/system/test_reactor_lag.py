@@ -67,9 +67,9 @@ class LagTests(TestCase):
         probe.startService()
         self.addCleanup(probe.stopService)
         clock.advance(0.05)
-        clock.advance(2.0)
+        clock.advance(5.0)
         probe.worst = 0.0
-        clock.advance(3.0)
+        clock.advance(6.0)
         self.assertAlmostEqual(probe.worst, 1.0)
 
 

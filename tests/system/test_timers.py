@@ -4,7 +4,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.system.timers import FailureLog, every
+from parachute_hub.system.timers import FailureLog, Rest, every
 
 
 class EveryTests(SynchronousTestCase):
@@ -117,3 +117,63 @@ class FailuresTests(SynchronousTestCase):
         self.assertTrue(self.failures.attempt("second", self.work, "c"))
         self.assertFalse(self.failures.attempt("first", self.work, "a"))
         self.assertEqual(self.logged(), 1)
+
+
+class RestTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.turns: list[float] = []
+        self.rest = Rest(self.clock, after=10.0)
+        self.task = self.rest.every(1.0, 5.0, lambda: self.turns.append(self.clock.seconds()), "Looking")
+
+    def pass_(self, seconds: int) -> list[float]:
+        """The turns that a task has meanwhile."""
+        self.turns.clear()
+        self.clock.pump([0.5] * seconds * 2)
+        return list(self.turns)
+
+    def test_turns_are_rarer_while_nobody_uses_the_hub(self) -> None:
+        self.assertEqual(self.pass_(10), [float(at) for at in range(1, 11)])
+        self.assertTrue(self.rest.is_resting)
+        self.assertEqual(self.pass_(20), [15.0, 20.0, 25.0, 30.0])
+
+    def test_they_are_frequent_again_at_once_and_in_step(self) -> None:
+        self.pass_(21)
+        self.clock.advance(0.3)
+        self.rest.attend()
+        self.assertFalse(self.rest.is_resting)
+        turns = self.pass_(5)
+        self.assertEqual(len(turns), 5)
+        self.assertLessEqual(turns[0] - 21.3, 1.0)
+
+    def test_use_keeps_the_hub_awake(self) -> None:
+        for _ in range(10):
+            self.assertEqual(len(self.pass_(5)), 5)
+            self.rest.attend()
+
+    def test_a_task_that_begins_or_has_ended_in_the_rest(self) -> None:
+        self.pass_(15)
+        late: list[float] = []
+        self.rest.every(1.0, 5.0, lambda: late.append(self.clock.seconds()), "Looking, too")
+        self.task.stop()
+        self.assertEqual((self.pass_(10), late), ([], [20.0, 25.0]))
+        self.rest.attend()
+        self.pass_(3)
+        self.assertEqual(len(late), 5)
+
+    def test_a_slow_turn_is_not_repeated(self) -> None:
+        slow: Deferred[None] = Deferred()
+        began: list[float] = []
+
+        def work() -> Deferred[None]:
+            began.append(self.clock.seconds())
+            return slow
+
+        self.rest.every(1.0, 5.0, work, "Slow")
+        self.pass_(15)
+        self.rest.attend()
+        self.pass_(5)
+        self.assertEqual(len(began), 1)
+        slow.callback(None)
+        self.pass_(2)
+        self.assertEqual(len(began), 3)

@@ -1,6 +1,7 @@
 """Restarts a module that runs from a linked folder when one of its files changes."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from attrs import define, field
@@ -23,10 +24,12 @@ class LinkedFolders:
     """Compares each linked folder's newest modification time with the last one seen.
 
     A folder that is still being written, by an editor or a build, is left until it has kept still for one look.
+    `attend` is called while there is one: whoever works on it uses the hub.
     """
 
     directory: ModuleDirectory
     supervisor: SupervisorApi
+    attend: Callable[[], None] = lambda: None
     _seen: dict[str, int] = field(factory=dict, init=False)
     _latest: dict[str, int] = field(factory=dict, init=False)
     _failures: FailureLog = field(factory=FailureLog, init=False)
@@ -48,6 +51,7 @@ class LinkedFolders:
             self._seen.pop(short, None)
             self._latest.pop(short, None)
             return
+        self.attend()
         latest = newest_change(Path(linked))
         status = self.supervisor.status(short)
         # Something may have changed between its start and the first look.

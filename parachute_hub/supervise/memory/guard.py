@@ -34,7 +34,7 @@ from parachute_hub.supervise.memory.policy import (
 )
 from parachute_hub.supervise.memory.processor import ProcessorUse
 from parachute_hub.supervise.model import Allowance
-from parachute_hub.system.timers import FailureLog, every
+from parachute_hub.system.timers import FailureLog, Rest, every
 
 _SLOPE_SAMPLES = 15
 
@@ -140,12 +140,15 @@ class MemoryGuard:
         self._loops: list[LoopingCall] = []
         self._failures = FailureLog()
 
-    def start(self, clock: Any) -> None:
+    def start(self, clock: Any, rest: Rest) -> None:
         def look() -> Deferred[None]:
             return Deferred.fromCoroutine(self.look())
 
         self._clock = clock
-        self._loops = [every(clock, self._limits.period, look, "Measuring memory")]
+        limits = self._limits
+        # Growth within the operator's limit is seen here alone.
+        resting = limits.period if self._limit is not None and self._room.limit() is None else limits.resting_period
+        self._loops = [rest.every(limits.period, resting, look, "Measuring memory")]
         if self._room.limit() is not None:
             self._pace(self._limits.glance)
 

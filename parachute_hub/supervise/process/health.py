@@ -13,7 +13,7 @@ from parachute_hub.supervise.lifecycle import Lifecycle
 from parachute_hub.supervise.limits import Timing
 from parachute_hub.supervise.process.probe import NoAnswer, Reply
 from parachute_hub.supervise.process.processes import Holder
-from parachute_hub.system.timers import FailureLog
+from parachute_hub.system.timers import FailureLog, Rest
 
 # Below this, a status counts as healthy; 401 and 404 are normal responses.
 _UNWELL = 500
@@ -90,6 +90,7 @@ class HealthCheck:
     clock: IReactorTime
     now: Callable[[], float]
     answered: bool = False
+    rest: Rest | None = None
 
     async def run(self) -> None:
         """Readiness, then liveness. A child that was never ready is not ended for missing answers."""
@@ -155,11 +156,16 @@ class HealthCheck:
         return f"{problem.text}. Check its log."
 
     async def _while_alive(self) -> None:
-        misses = 0
-        due = self.now() + self.timing.liveness_period
+        misses = spared = 0
+        due = self._next()
         while True:
             await self._sleep(max(0.0, due - self.now()))
-            due = self.now() + self.timing.liveness_period
+            due = self._next()
+            # Whether it hangs matters to those who use it.
+            if self.rest is not None and self.rest.is_resting and not misses and spared < self.timing.spared:
+                spared += 1
+                continue
+            spared = 0
             try:
                 status = await self.subject.ask(self.timing.probe_timeout)
             except NoAnswer as problem:
@@ -175,8 +181,13 @@ class HealthCheck:
                 else:
                     self.machine.missed(f"Its health check returns {status}.")
 
-    async def rest(self) -> None:
-        """The pause after an error."""
+    def _next(self) -> float:
+        """The multiple of the period nearest to one from now, so that all modules are asked in one moment."""
+        period = self.timing.liveness_period
+        return round(self.now() / period + 1) * period
+
+    async def pause(self) -> None:
+        """After an error."""
         await self._sleep(self.timing.liveness_period)
 
     async def _sleep(self, seconds: float) -> None:
@@ -204,4 +215,4 @@ class RunningCheck:
                 raise
             except Exception:
                 self._failures.failed("Checking the health of a module")
-            await watch.rest()
+            await watch.pause()

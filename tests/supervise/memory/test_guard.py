@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.supervise.limits import MemoryLimits
 from parachute_hub.supervise.memory.guard import MemoryGuard, RunningModule
 from parachute_hub.supervise.model import Allowance
+from parachute_hub.system.timers import Rest
 from tests.support.processes import FakeSystem, at_once
 
 MB = 1 << 20
@@ -63,7 +64,7 @@ class GlanceTests(SynchronousTestCase):
             in_thread=at_once,
             now=self.clock.seconds,
         )
-        self.guard.start(self.clock)
+        self.guard.start(self.clock, Rest(self.clock))
 
     def looks(self, seconds: float, *, growth: int = 0) -> int:
         """Glances in this time, while the vault grows by so many bytes a second."""
