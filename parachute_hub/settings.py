@@ -220,7 +220,7 @@ def _hosted(given: Mapping[str, str]) -> str | None:
         return None
     short = given.get("PARACHUTE_MODULE", "").strip()
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,63}", short):
-        raise BadSetting("PARACHUTE_MODULE must be the short name of the module that this host runs, such as vault.")
+        raise BadSetting("A module host needs the short name of its module, such as vault (PARACHUTE_MODULE).")
     return short
 
 

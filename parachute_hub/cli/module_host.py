@@ -1,6 +1,7 @@
 """`parachute module host`: this machine runs one module for a hub elsewhere."""
 
 import os
+import re
 import sys
 import time
 from argparse import ArgumentParser, Namespace
@@ -10,6 +11,9 @@ from parachute_hub.cli.client import CommandError
 from parachute_hub.cli.commands import show
 from parachute_hub.cli.which_hub import home_of
 from parachute_hub.settings import fold
+from parachute_hub.system.atomic_files import read_text
+
+_LOCK_LIMIT = 4096
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -30,13 +34,27 @@ def host(arguments: Namespace) -> int:
         raise CommandError("Name the module that this machine shall run, such as: parachute module host vault", code=2)
     from twisted.scripts.twistd import run
 
-    os.environ["PARACHUTE_ROLE"], os.environ["PARACHUTE_MODULE"] = "host", arguments.module
+    os.environ |= _role(arguments.module)
+    options = {name: vars(arguments).get(name) for name in ("home", "listen", "catalog")}
+    fold(options, os.environ)
     sys.argv = ["twistd", "-n", "--pidfile=", "parachute"]
-    for option in ("home", "listen", "catalog"):
-        value = vars(arguments).get(option)
+    for option, value in options.items():
         sys.argv += [f"--{option}", value] if value else []
     run()
     return 0
+
+
+def _role(short: str) -> dict[str, str]:
+    return {"PARACHUTE_ROLE": "host", "PARACHUTE_MODULE": short}
+
+
+def _port(folder: Path) -> str | None:
+    """Where the host in this home listens, if it runs."""
+    try:
+        found = re.search(r" on port (\d+),", read_text(folder / "lock", _LOCK_LIMIT))
+    except OSError:
+        return None
+    return found[1] if found else None
 
 
 def _pair(arguments: Namespace) -> int:
@@ -49,9 +67,8 @@ def _pair(arguments: Namespace) -> int:
         record = records.current()
         if record.hub is not None:
             raise CommandError(f"This host belongs to {record.hub.origin}. Run it with --unpair first.")
-        environ = {**os.environ, "PARACHUTE_ROLE": "host", "PARACHUTE_MODULE": record.short}
-        options = {"home": str(folder.parent), "listen": arguments.listen}
-        where = address_of(fold(options, environ))
+        options = {"home": str(folder.parent), "listen": arguments.listen or _port(folder)}
+        where = address_of(fold(options, {**os.environ, **_role(record.short)}))
         lines = offer(records, where, time.time())
     except (UnusableRecord, OSError) as error:
         raise CommandError(str(error)) from None
