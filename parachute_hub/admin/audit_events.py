@@ -17,6 +17,7 @@ JOBS: Final[Mapping[str, str]] = {
     "restore-data": "module-restore-data",
     "uninstall": "module-uninstall",
     "delete-data": "module-delete-data",
+    "move": "module-move",
     "restore-backup": "module-restored",
     "backup": "backup-made",
     "verify": "backup-verified",
@@ -77,7 +78,8 @@ class EventTrail:
         """A state is news when it begins, or begins again after another crash."""
         now = (status["state"], status["restarts"])
         before, self._states[short] = self._states.get(short), now
-        action = STATES.get(status["state"])
+        # What is wrong with another machine is a problem, which is noted as such.
+        action = None if status.get("elsewhere") else STATES.get(status["state"])
         if action is not None and now != before:
             self.note(
                 Act(

@@ -36,6 +36,7 @@ _NO_STATUS: dict[str, Any] = {
     "supervisor_start_error": None,
     "reports": [],
     "warnings": [],
+    "elsewhere": None,
 }
 
 

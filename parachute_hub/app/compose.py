@@ -33,6 +33,7 @@ from parachute_hub.app.address_change import AddressChange, AllowedHosts
 from parachute_hub.app.backup import build_backups
 from parachute_hub.app.composition import Composition
 from parachute_hub.app.context import ProcessContext
+from parachute_hub.app.elsewhere import links_part, renewing
 from parachute_hub.app.installed import ModuleStatusViews, RouteTables
 from parachute_hub.app.metrics import Tally, build_metrics
 from parachute_hub.app.move_in import build_move_in, move_in_part
@@ -156,6 +157,7 @@ async def compose(core: ProcessContext) -> Composition:
         *public_parts(core, engine, origin, who, front_visitor(accounts)),
         *admin_parts(core, engine, accounts, oauth, who, streams=streams, configuration=configuration, vaults=vaults),
         later(("/api/space",), space, lambda: space.space_app(core, engine, accounts, who, care.room, exports)),
+        links_part(engine, accounts, who, oauth.issuer),
         metrics.part(who),
         notices.part(who, accounts),
         *backups.parts(who, accounts),
@@ -179,7 +181,7 @@ async def compose(core: ProcessContext) -> Composition:
         backend=Backend(
             table=tables.table,
             began=_attending(lag, engine),
-            modules=ModuleStatusViews(engine.supervisor, engine.sleeper),
+            modules=ModuleStatusViews(engine.supervisor, engine.sleeper, engine.elsewhere),
             tokens=ProxyGuard(oauth.guard, tally.refused),
             has_session=accounts.recogniser.has_session,
             visitors=ProxyVisitors(accounts.recogniser, oauth.issuer),
@@ -196,6 +198,7 @@ async def compose(core: ProcessContext) -> Composition:
             backups.timer,
             notices.timer,
             partial(night_updates, core, engine),
+            partial(renewing, core, engine.elsewhere),
             problems.timer,
             *care.timers(),
             partial(every, core.reactor, PRUNE_SECONDS, partial(_running, accounts.prune), "Pruning accounts"),
@@ -350,7 +353,7 @@ async def _without_database(core: ProcessContext, error: DatabaseUnusable) -> Co
     return Composition(
         backend=Backend(
             table=tables.table,
-            modules=ModuleStatusViews(engine.supervisor, engine.sleeper),
+            modules=ModuleStatusViews(engine.supervisor, engine.sleeper, engine.elsewhere),
             began=_attending(lag, engine),
         ),
         settings=core.settings,

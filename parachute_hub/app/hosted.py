@@ -92,6 +92,8 @@ class HostedModule:
         in_thread = engine.modules.files.outside.in_thread
         free, total = await in_thread(lambda: (disk.free_bytes(), disk.total_bytes()))
         state = "not_installed" if row is None else "stopped" if status is None else status.supervisor_status
+        if status is not None and status.state is ModuleState.STOPPING and not status.start_follows:
+            state = "stopping"  # Its files still change.
         job = engine.modules.jobs.active(self.short)
         return {
             "short": self.short,
@@ -287,7 +289,7 @@ async def compose(core: ProcessContext, *, records: HostRecords, gate: Gate, fil
     return HostComposition(
         backend=Backend(
             table=lambda: table,
-            modules=ModuleStatusViews(engine.supervisor, engine.sleeper),
+            modules=ModuleStatusViews(engine.supervisor, engine.sleeper, engine.elsewhere),
             began=engine.supervisor.attend,
         ),
         module=HostedModule(short, engine, gate, files, f"{core.health.instance}"),

@@ -9,10 +9,12 @@ from itertools import takewhile
 
 from attrs import evolve, frozen
 
+from parachute_hub.elsewhere.links import Links
 from parachute_hub.modules.definition.catalog import CatalogEntry
 from parachute_hub.modules.definition.links import ICON, INFO
 from parachute_hub.modules.definition.model import Manifest, ServiceRow, SubUnit
 from parachute_hub.modules.state.directory import ModuleDirectory
+from parachute_hub.modules.state.link import Link
 from parachute_hub.proxy.model import ModuleView
 from parachute_hub.proxy.routes import Audience, Mount, Table
 from parachute_hub.site.well_known import vault_name
@@ -42,6 +44,7 @@ class Installed:
     """One row with everything that belongs to it. `paths` are the granted mounts.
 
     `port` is where the running process listens; the assigned port when none runs. `health` is the package's path.
+    `upstream` is the host, with its port, of one on another machine that this hub does not steer.
     """
 
     short: str
@@ -55,6 +58,7 @@ class Installed:
     exposure: str
     sandboxed: bool
     static: bool
+    upstream: str = ""
 
 
 class InstalledModules:
@@ -172,8 +176,13 @@ class InstalledModules:
             exposure=row.public_exposure or (entry.exposure if entry else None) or "allowed",
             static=entry is not None and entry.static,
             sandboxed=not directory.is_first_party(short) and not directory.records.get(short).trusted,
+            upstream=_upstream(directory.records.get(short).link),
         )
         return module, wrong
+
+
+def _upstream(link: Link | None) -> str:
+    return "" if link is None or link.paired else link.address.origin.partition("://")[2]
 
 
 def _strip(*speakers: Manifest | CatalogEntry | None) -> bool:
@@ -197,6 +206,7 @@ def _with_parts(module: Installed, path: str) -> Iterator[Mount]:
         websocket=module.websocket,
         exposure=module.exposure,  # type: ignore[arg-type]
         sandboxed=module.sandboxed,
+        upstream=module.upstream.encode(),
         open_paths=tuple(f"{path}{open_path}".encode() for open_path in (INFO, ICON, _health(module, path))),
     )
     parts: dict[bytes, Mount] = {}
@@ -276,16 +286,22 @@ class RouteTables:
         return table
 
 
+_MOVING = ModuleView("starting", "It is moving to another machine or back.")
+
+
 class ModuleStatusViews:
     """The proxy's view of each module. Returns the same object until the module's status changes."""
 
-    def __init__(self, supervisor: Supervisor, sleeper: Sleeper) -> None:
+    def __init__(self, supervisor: Supervisor, sleeper: Sleeper, links: Links) -> None:
         self._supervisor = supervisor
         self._sleeper = sleeper
+        self._links = links
         self._kept: dict[str, tuple[Status, int | None, ModuleView]] = {}
 
     def view(self, short: str) -> ModuleView | None:
         """The module's state; None for a module that is not supervised here."""
+        if short in self._links.closed:
+            return _MOVING
         status = self._supervisor.status(short)
         if status is None:
             return None
@@ -295,7 +311,8 @@ class ModuleStatusViews:
             # A module that restarts, or waits for its turn at boot, counts as starting.
             returns = status.state in (ModuleState.STOPPING, ModuleState.STOPPED) and status.start_follows
             state = ModuleState.STARTING if returns else status.state
-            view = ModuleView(state.value, status.reason, status.next_retry_at, port, status.wakes)
+            remote = self._links.machine(short) if status.elsewhere is not None else None
+            view = ModuleView(state.value, status.reason, status.next_retry_at, port, status.wakes, remote)
             kept = self._kept[short] = (status, port, view)
         return kept[2]
 

@@ -29,6 +29,7 @@ from parachute_hub.problems.checks.access import EXPIRES_DAYS, ExpiringToken, Ex
 from parachute_hub.problems.checks.address import PlainHttp, PublicAddress, StartWarnings
 from parachute_hub.problems.checks.backups import BackupTrouble
 from parachute_hub.problems.checks.configuration import Unconfigured
+from parachute_hub.problems.checks.elsewhere import OtherMachines
 from parachute_hub.problems.checks.hub import (
     DatabaseTrouble,
     FailedOperations,
@@ -162,6 +163,7 @@ def _of_modules(engine: ModuleRuntime, modules: "_ModuleFacts", configuration: C
 
     return [
         Crashing(modules=modules.all),
+        OtherMachines(modules=modules.all),
         Ports(modules=modules.all),
         FailedParts(modules=modules.all),
         SelfReports(modules=modules.all),

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import psutil
@@ -20,11 +20,13 @@ from parachute_hub.accounts.model import Origins
 from parachute_hub.admin.modules_bodies import Room
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.discovery import ModuleLinks, placed
+from parachute_hub.app.elsewhere import build_links, build_mover
 from parachute_hub.app.fresh_launcher import FreshLauncher
 from parachute_hub.app.installed import InstalledModules
 from parachute_hub.app.log_heads import LogHeads
 from parachute_hub.confinement.gateway import Gateway
 from parachute_hub.confinement.kernel import Confiner, Kernel
+from parachute_hub.elsewhere.links import Links
 from parachute_hub.events import Bus, Event, JobChanged, ModuleChanged, Notice, NumberedEvent, RegistryChanged
 from parachute_hub.modules import assembly
 from parachute_hub.modules.definition import permissions
@@ -46,13 +48,19 @@ from parachute_hub.system.executors import WriterThread
 from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.public_addresses import is_nearby, is_public
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from parachute_hub.elsewhere.moving import Mover
+
 _log = Logger()
 
 
 @frozen(kw_only=True)
 class ModuleRuntime:
     """The objects that run modules. `modules` installs and removes them, `launcher` builds their command lines,
-    `confiner` starts them confined, `sleeper` ends those that nobody uses.
+    `confiner` starts them confined, `sleeper` ends those that nobody uses. `elsewhere` links them to other machines,
+    `mover` moves them there and back.
     """
 
     bus: Bus
@@ -63,6 +71,8 @@ class ModuleRuntime:
     installed_modules: InstalledModules
     confiner: Confiner
     links: ModuleLinks
+    elsewhere: Links
+    mover: "Callable[[], Mover]"
 
 
 def build_engine(
@@ -83,6 +93,9 @@ def build_engine(
         heads.heard(short, line)
         _log.info("", module_short=short, module_line=line)
 
+    links_there = build_links(
+        core, on_disk, origins, partial(_resolve, core.reactor), lambda short: supervisor.look_soon(short)
+    )
     supervisor = Supervisor(
         SupervisorContext(
             reactor=core.reactor,
@@ -105,6 +118,7 @@ def build_engine(
             groups=ModuleGroups.prepare(counters),
             rest=core.rest,
             life=core.left.life if core.left is not None else new_life(),
+            far=links_there.machine,
         )
     )
     installed_modules = InstalledModules(
@@ -140,6 +154,8 @@ def build_engine(
         installed_modules=installed_modules,
         confiner=confiner,
         links=links,
+        elsewhere=links_there,
+        mover=build_mover(core, links_there, modules, supervisor),
     )
 
 
@@ -147,7 +163,8 @@ def _may_sleep(directory: ModuleDirectory, short: str) -> float | None:
     """The seconds without use after which the owner lets a module sleep."""
     if short == "scribe" and "vault" in directory.shorts():
         return None  # The vault asks it directly, so that the hub does not see its use.
-    minutes = directory.records.get(short).sleep_after
+    record = directory.records.get(short)
+    minutes = None if record.link is not None and record.link.active else record.sleep_after
     return None if minutes is None else minutes * 60.0
 
 

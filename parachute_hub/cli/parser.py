@@ -38,6 +38,7 @@ _FILES: Final = {
     "login": "login logout hubs",
     "space": "space",
     "expose": "expose",
+    "links": "link",
     "own_words": "lock module auth completion",
 }
 """The words that each file adds."""

@@ -69,6 +69,10 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._running: dict[str, RunningJob] = {}
 
+    def handle(self, handlers: Mapping[str, UndoHandler]) -> None:
+        """Add handlers of undos, before `recover`."""
+        self._handlers = {**self._handlers, **handlers}
+
     def start(self, kind: str, short: str, params: Mapping[str, Any], work: "Callable[[Work], Awaitable[None]]") -> Job:
         """Run `work` as a job. An identical running job is returned; another one for the module is refused (409).
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import stat
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -18,6 +19,9 @@ _TEMPORARY = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp")
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _READ_BYTES: Final = 1 << 20
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# SQLite's index of its write-ahead log; and how old a change must be, in nanoseconds, so that another one would show.
+_MAPPED: Final = "-shm"
+_TICK: Final = 2_000_000_000
 _LONGEST_NAME, _LONGEST_PATH = 255, 2048
 
 
@@ -108,9 +112,11 @@ class Walk:
         before = os.fstat(file.fileno())
         key, size = _key(before), before.st_size
         hashed = self._known.get(key)
+        # The time of a file says nothing of writes through a memory map, nor of two within a tick of the clock.
+        shows = not path.endswith(_MAPPED) and (hashed is not None or time.time_ns() - before.st_mtime_ns > _TICK)
         if hashed is None:
             hashed, size = _hash(file.read)
-        if size == before.st_size and _key(os.fstat(file.fileno())) == key:
+        if shows and size == before.st_size and _key(os.fstat(file.fileno())) == key:
             known[key] = hashed
         mode = stat.S_IMODE(before.st_mode) & 0o777
         return FileEntry(path=path, size=size, sha256=hashed, mode=mode, mtime=before.st_mtime_ns)

@@ -157,7 +157,10 @@ class Exchange:
             self._pool.put_back(upstream)
             return
         self._upstream = upstream
-        data = b"".join([self._passage.head, *self._queue]) if self._queue else self._passage.head
+        remote, head = self._pool.remote, self._passage.head
+        if remote is not None:
+            head = remote.stamp(head)
+        data = b"".join([head, *self._queue]) if self._queue else head
         self._queue.clear()
         upstream.send(self, self._request.method, data)
         if self.sending:
@@ -172,7 +175,11 @@ class Exchange:
         """Nothing listens: the module is starting or stopping, as its state will soon show."""
         if not self._over:
             short = self._passage.mount.short
-            self._answer(pages.busy(short) if busy else pages.starting(short))
+            if self._pool.remote is not None and not busy:
+                self._pool.remote.failed()
+                self._answer(pages.elsewhere(short))
+            else:
+                self._answer(pages.busy(short) if busy else pages.starting(short))
 
     def got_interim(self, head: ResponseHead) -> None:
         """Forward early hints. 100 was sent by the hub, and HTTP/1.0 has no interim responses."""
@@ -227,6 +234,8 @@ class Exchange:
             self._retried = True
             self._pool.get(self, fresh=True)
             return
+        if self._pool.remote is not None:
+            self._pool.remote.failed()
         self._answer(pages.down(self._passage.mount.short, why))
 
     def got_upgrade(self, head: ResponseHead, rest: bytes) -> None:

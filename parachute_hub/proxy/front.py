@@ -24,7 +24,7 @@ from parachute_hub.proxy.holding import KeptClient
 from parachute_hub.proxy.interfaces import Attach, Handler, unattached
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.metrics import Metrics
-from parachute_hub.proxy.model import HasSession, ModuleStates, ModuleView, NoTokenChecker, TokenChecker
+from parachute_hub.proxy.model import HasSession, ModuleStates, ModuleView, NoTokenChecker, Remote, TokenChecker
 from parachute_hub.proxy.module_cookies import CookieLedger
 from parachute_hub.proxy.plan import ModuleRequest, Plan, Planner
 from parachute_hub.proxy.pool import Pool
@@ -105,7 +105,7 @@ class Front(Factory):
         self._connector = connector
         self._buffered = buffered
         self._access_log = access_log
-        self._pools: dict[int, Pool] = {}
+        self._pools: dict[int | str, Pool] = {}
         self._stalls = Stalls(self.limits)
         self._limiter = ConnectionLimiter(
             self.limits,
@@ -131,9 +131,9 @@ class Front(Factory):
         """Number of open or opening WebSockets."""
         return self._websockets.taken
 
-    def under_way(self, port: int) -> int:
-        """Number of open requests and WebSockets at a module's port."""
-        pool = self._pools.get(port)
+    def under_way(self, key: int | str) -> int:
+        """Number of open requests and WebSockets at a module's port, or at another machine."""
+        pool = self._pools.get(key)
         return pool.busy if pool is not None else 0
 
     def trust_local(self, trusted: bool) -> None:
@@ -229,10 +229,12 @@ class Front(Factory):
         if no_room is not None and what == "grows":
             return no_room
         view = backend.modules.view(mount.short)
-        asleep = view is None or view.open_port != mount.port
-        if view is None or (asleep and not view.wakes):
+        if view is None:
+            return pages.unavailable(mount.short, None, self.seconds())
+        asleep = not view.is_up if view.remote is not None else view.open_port != mount.port
+        if asleep and not view.wakes:
             return pages.unavailable(mount.short, view, self.seconds())
-        pool = self._pool(mount.port)
+        pool = self._pool(mount.port, view.remote)
         share = (self._websockets if request.upgrade else pool.shares).take(passage.caller.address)
         if share is None:
             return access_rules.TOO_MANY_WEBSOCKETS if request.upgrade else pages.busy(mount.short)
@@ -262,11 +264,12 @@ class Front(Factory):
             return None
         return pages.unavailable(mount.short, view, self.seconds()) if has_room else pages.no_memory(mount.short)
 
-    def _pool(self, port: int) -> Pool:
-        pool = self._pools.get(port)
+    def _pool(self, port: int, remote: Remote | None = None) -> Pool:
+        key = port if remote is None else remote.key
+        pool = self._pools.get(key)
         if pool is None:
             limits = self.limits
-            pool = self._pools[port] = Pool(
+            pool = self._pools[key] = Pool(
                 port,
                 self._connector,
                 limit=limits.upstream_connections,
@@ -275,6 +278,7 @@ class Front(Factory):
                 connect_seconds=limits.connect_seconds,
                 attach=self.attach,
                 buffered=self._buffered,
+                remote=remote,
             )
             pool.now = self.now
         return pool
@@ -317,11 +321,11 @@ class Front(Factory):
         if ticking is not None and ticking.running:
             ticking.stop()
 
-    def _expire(self, port: int) -> None:
-        pool = self._pools[port]
+    def _expire(self, key: int | str) -> None:
+        pool = self._pools[key]
         pool.expire(self.now, self.limits.reuse_seconds)
         if not pool.open and not pool.shares.taken:
-            del self._pools[port]
+            del self._pools[key]
 
     # A newer hub takes over.
 

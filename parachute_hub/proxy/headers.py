@@ -119,7 +119,7 @@ class ResponseRules(NamedTuple):
     """The source of a response: the module, its mount, port and trust, and the kind of request.
 
     `mcp` is true for an MCP endpoint, `vault` then names the vault, if it is one's. `token` means that the request
-    carried a token issued by this hub.
+    carried a token issued by this hub. `upstream` is the host of a module on another machine, empty here.
     """
 
     prefix: bytes
@@ -130,6 +130,7 @@ class ResponseRules(NamedTuple):
     short: str = ""
     port: int = 0
     strip: bool = False
+    upstream: bytes = b""
 
 
 def is_event_stream(fields: Iterable[Field]) -> bool:
@@ -215,6 +216,7 @@ def _cookie(value: bytes, place: ResponseRules, ledger: CookieLedger | None) -> 
 def _redirect(name: bytes, value: bytes, place: ResponseRules, own_hosts: Collection[bytes]) -> bytes | None:
     if name == b"refresh":
         return module_redirects.refresh(value, place.port, own_hosts)
+    value = module_redirects.from_upstream(value, place.upstream) if place.upstream else value
     return module_redirects.target(value, place.port, place.prefix, place.strip, own_hosts)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from functools import cached_property
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from attrs import frozen
 
@@ -13,13 +13,31 @@ State: TypeAlias = Literal[
 ]
 
 
+class Remote(Protocol):
+    """The other machine of a module that does not run on this one."""
+
+    @property
+    def key(self) -> str:
+        """Unique, and another one once connections to the former must not be used any more."""
+
+    def connect(self, factory: Any, seconds: float) -> None:
+        """Connect once, within this time. The (client) factory gets a transport whose other side was verified."""
+
+    def stamp(self, head: bytes) -> bytes:
+        """A request head, with what authenticates the hub to the other machine."""
+
+    def failed(self) -> None:
+        """A request did not reach it: look at it soon."""
+
+
 @frozen
 class ModuleView:
     """A module's state, as far as requests to it depend on it.
 
     `reason` is a sentence for the user, or empty. `retry_at` is the next start by the front's clock, in seconds. `port`
     is where the module's own processes were verified to listen, None until then; nothing is sent anywhere else. A
-    module that `wakes` sleeps, or is being woken: requests wait for it.
+    module that `wakes` sleeps, or is being woken: requests wait for it. One on another machine has a `remote` and no
+    port.
     """
 
     state: State
@@ -27,6 +45,12 @@ class ModuleView:
     retry_at: float | None = None
     port: int | None = None
     wakes: bool = False
+    remote: Remote | None = None
+
+    @property
+    def is_up(self) -> bool:
+        """True if it takes requests, wherever it is."""
+        return self.state in ("ready", "degraded")
 
     @cached_property
     def open_port(self) -> int | None:

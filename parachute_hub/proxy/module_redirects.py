@@ -40,6 +40,20 @@ def target(value: bytes, port: int, prefix: bytes, strip: bool, own_hosts: Colle
     return value if there in {number for _, number in own} else None
 
 
+def from_upstream(value: bytes, upstream: bytes) -> bytes:
+    """A Location that names the module's own machine as one that names its own port here, so that `target` makes a path
+    of it.
+
+    >>> from_upstream(b"https://notes.test/a?b", b"notes.test"), from_upstream(b"https://other.test/", b"notes.test")
+    (b'/a?b', b'https://other.test/')
+    """
+    scheme, separator, rest = value.strip().partition(b"://")
+    authority, _, path = rest.partition(b"/")
+    if not separator or scheme.lower() not in (b"https", b"http") or authority.lower() != upstream:
+        return value
+    return b"/" + path.lstrip(b"/\\")
+
+
 def refresh(value: bytes, port: int, own_hosts: Collection[bytes]) -> bytes | None:
     """A Refresh header to forward; None if it leads where a redirect must not."""
     found = _REFRESH.match(value.decode("utf-8", "surrogateescape"))

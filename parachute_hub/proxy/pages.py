@@ -15,6 +15,7 @@ from parachute_hub.proxy.model import ModuleView
 from parachute_hub.proxy.routes import ErrorResponse
 
 RETRY_SECONDS = 2
+ELSEWHERE_SECONDS = 10
 _ATTEMPTS = 5
 _WAITING = frozenset(("starting", "backoff", "asleep"))
 _UP = frozenset(("ready", "degraded"))
@@ -47,6 +48,8 @@ def unavailable(short: str, view: ModuleView | None, now: float) -> ErrorRespons
     """The response for a module that cannot take requests."""
     if view is None:
         return down(short, "it is not supervised by this hub")
+    if view.remote is not None:
+        return elsewhere(short, view.reason)
     if view.state in _WAITING:
         return starting(short, view.retry_at, now)
     if view.state in _UP:
@@ -78,6 +81,18 @@ def down(short: str, why: str) -> ErrorResponse:
         "upstream_unreachable",
         f"The module {short} is not answering: {why.rstrip('.')}. Check it on the Modules page.",
         detail={"error_type": "upstream_unreachable", "service": short, "admin_url": "/admin/modules"},
+    )
+
+
+def elsewhere(short: str, why: str = "") -> ErrorResponse:
+    """503: it runs on another machine, which does not answer or does not run it now."""
+    told = f": {why.rstrip('.')}." if why else "."
+    return ErrorResponse(
+        503,
+        "other_machine",
+        f"The module {short} runs on another machine, which does not answer for it now{told}",
+        headers=(("Retry-After", str(ELSEWHERE_SECONDS)),),
+        detail={"error_type": "other_machine", "service": short, "admin_url": f"/admin/modules/{short}"},
     )
 
 
@@ -179,6 +194,9 @@ def _html(answer: ErrorResponse) -> str:
         # The cause is in the JSON and on the Modules page; it does not help a visitor.
         text = f"The module {service} is not answering right now."
         return _page("Not available", text, {"/admin/modules": "Modules", "": "Try again"})
+    if answer.error == "other_machine":
+        text = f"{service} runs on another machine, which does not answer right now."
+        return _page("Not available", text, {str(answer.detail["admin_url"]): "Details", "": "Try again"})
     if answer.status == 404:
         path = str(answer.detail.get("path", ""))
         return _page("Not found", f"There is nothing at {path}" if path else answer.text, {"/": "Home"})

@@ -1,4 +1,4 @@
-"""Connections to modules: a pool per port."""
+"""Connections to modules: a pool per port, and per other machine."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from twisted.python.failure import Failure
 
 from parachute_hub.proxy.head import ResponseHead, parse_response
 from parachute_hub.proxy.interfaces import Attach, unattached
+from parachute_hub.proxy.model import Remote
 from parachute_hub.proxy.shares import Shares
 from parachute_hub.proxy.transport import keep_little_unread
 from parachute_hub.proxy.upstream import Buffered, ResponseSink, Upstream
@@ -45,8 +46,9 @@ class _Connecting(ClientFactory):
 class Pool:
     """Keep-alive connections to one port, reused most recent first, so that the others can expire.
 
-    `limit` bounds them all, `each` the requests of one network, which `shares` counts. `now` is the front's clock in
-    whole seconds, updated by `expire`. `open` counts all connections: in use, idle or connecting.
+    With `remote` they lead to another machine instead. `limit` bounds them all, `each` the requests of one network,
+    which `shares` counts. `now` is the front's clock in whole seconds, updated by `expire`. `open` counts all
+    connections: in use, idle or connecting.
     """
 
     def __init__(
@@ -60,9 +62,11 @@ class Pool:
         connect_seconds: float,
         attach: Attach = unattached,
         buffered: Buffered = lambda local, remote: None,
+        remote: Remote | None = None,
     ) -> None:
         self.port = port
-        self.attach = attach
+        self.attach = unattached if remote is not None else attach
+        self.remote = remote
         self.head_bytes = head_bytes
         self.now = 0.0
         self._connector = connector
@@ -84,6 +88,9 @@ class Pool:
         else:
             self.open += 1
             factory = _Connecting(self, sink)
+            if self.remote is not None:
+                self.remote.connect(factory, self._connect_seconds)
+                return
             keep_little_unread(self._connector.connectTCP(HOST, self.port, factory, self._connect_seconds, None))
 
     def head(self, raw: bytes) -> ResponseHead:
@@ -97,6 +104,8 @@ class Pool:
 
     def buffered_for(self, upstream: Upstream) -> int | None:
         """Bytes in the buffers of the module's end of this connection; None if unknown."""
+        if self.remote is not None:
+            return None
         return self._buffered(self.port, upstream.transport.getHost().port)
 
     def put_back(self, upstream: Upstream) -> None:
@@ -112,7 +121,7 @@ class Pool:
             del self.heads_begun[upstream]
             upstream.late()
         while self._idle and now - self._idle[0].idle_since > after:
-            self._idle.pop(0).transport.loseConnection()
+            self._close(self._idle.pop(0))
 
     @property
     def busy(self) -> int:
@@ -122,7 +131,14 @@ class Pool:
     def close_idle(self) -> None:
         """Close all idle connections."""
         while self._idle:
-            self._idle.pop().transport.loseConnection()
+            self._close(self._idle.pop())
+
+    def _close(self, idle: Upstream) -> None:
+        if self.remote is None:
+            idle.transport.loseConnection()
+        else:
+            # Closing TLS politely would wait for the other side's answer.
+            idle.transport.abortConnection()
 
     def lost(self, upstream: Upstream) -> None:
         """A connection closed."""

@@ -32,7 +32,8 @@ class Mount:
     `strip` removes the prefix before forwarding. `sandboxed` is for pages of untrusted modules. `open_paths` need no
     credentials even if `exposure` is `auth-required` (complete paths, as clients send them). `part` (leading slash, no
     trailing one) narrows the mount to a sub-unit with its own `audience`. `scopes_required` are the scope patterns for
-    tokens used in place of a session.
+    tokens used in place of a session. `upstream` is the host (with a port) of one on another machine that this hub
+    does not steer.
     """
 
     short: str
@@ -46,6 +47,7 @@ class Mount:
     part: bytes = b""
     audience: Audience = "public"
     scopes_required: tuple[str, ...] = ()
+    upstream: bytes = b""
 
     @cached_property
     def top(self) -> bytes:
@@ -60,12 +62,19 @@ class Mount:
     @cached_property
     def host_line(self) -> bytes:
         """The Host header for the module."""
-        return b"Host: 127.0.0.1:%d" % self.port
+        return b"Host: " + self.upstream if self.upstream else b"Host: 127.0.0.1:%d" % self.port
 
     @cached_property
     def place(self) -> ResponseRules:
         """How responses of this mount are filtered, except for MCP endpoints."""
-        return ResponseRules(self.prefix, self.sandboxed, short=self.short, port=self.port, strip=self.strip)
+        return ResponseRules(
+            self.prefix,
+            self.sandboxed,
+            short=self.short,
+            port=self.port,
+            strip=self.strip,
+            upstream=self.upstream,
+        )
 
 
 @frozen

@@ -100,6 +100,12 @@ ROWS: tuple[Row, ...] = (
         (HOST_ADMIN, ACCOUNT_WRITE, ACCOUNT_FULL),
     ),
     Row("POST", "/account/vaults/<name>/token", "person", "bearer", "vault-token", (HOST_ADMIN, ACCOUNT_FULL)),
+    # Modules on other machines.
+    Row("PUT", "/api/links/<short>", "owner", "step-up", "link-set", (HOST_ADMIN,)),
+    Row("DELETE", "/api/links/<short>", "owner", "step-up", "link-ended", (HOST_ADMIN,)),
+    Row("POST", "/api/links/<short>/pair", "owner", "step-up", "link-set", (HOST_ADMIN,)),
+    Row("POST", "/api/links/<short>/renew", "owner", "page", "link-renewed", (HOST_ADMIN,)),
+    Row("POST", "/api/links/<short>/move", "owner", "step-up", "module-move", (HOST_ADMIN,)),
     # Problems.
     Row("POST", "/api/problems/dismiss", "owner", "page", "problem-dismissed", (HOST_ADMIN,)),
     Row("POST", "/api/problems/restore", "owner", "page", "problem-shown-again", (HOST_ADMIN,)),

@@ -133,7 +133,8 @@ class SupervisorContext:
     seconds. `under_way` returns the number of unanswered requests to a port. `memory_limit` is the operator's limit for
     the whole hub in bytes, or None; `allowance` is each module's, which the kernel keeps where there are `groups`.
     `confiner` starts launches that have rules. `adopt` takes over processes of an older hub. `sleeps` are modules that
-    start with the first request.
+    start with the first request. `far` is the other machine of a module (a
+    `far.Machine`), None for one that runs here.
     """
 
     reactor: Any
@@ -165,6 +166,7 @@ class SupervisorContext:
     rest: Rest = Factory(lambda self: Rest(self.reactor), takes_self=True)
     log_writer: FileWriter = Factory(FileWriter)
     log_bytes: Callable[[], int] = field(default=lambda: LOG_BYTES)
+    far: Callable[[str], Any] = field(default=lambda short: None)
     home_id: str = Factory(lambda self: home_hash(self.home), takes_self=True)
     _failures: FailureLog = field(factory=FailureLog, init=False)
     life: str = Factory(new_life)

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
 from parachute_hub.confinement.rules import Rules
 from parachute_hub.system.timestamps import to_the_millisecond
@@ -133,6 +133,31 @@ class LastExit:
         return {"code": self.code, "signal": self.signal, "oom": self.oom, "at": timestamp(self.at)}
 
 
+Reach: TypeAlias = Literal["unknown", "online", "not answering", "wrong certificate", "refused"]
+"""How the last look at another machine ended."""
+
+
+@frozen(kw_only=True)
+class Elsewhere:
+    """The other machine of a module: its `address`, and what it said last.
+
+    A `steered` one was paired with this hub, which installs, starts and stops the module there. `why` is a sentence if
+    it is not online. Sizes are in bytes, None if it did not say.
+    """
+
+    address: str
+    steered: bool
+    reach: Reach = "unknown"
+    why: str = ""
+    version: str | None = None
+    memory: int | None = None
+    disk_free: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The form of the API."""
+        return asdict(self)
+
+
 @frozen(kw_only=True)
 class Status:
     """One module for the API and the pages. Times are in epoch seconds.
@@ -140,7 +165,8 @@ class Status:
     `reason` is a sentence. `restarts` counts the hub's restarts since a user last started the module. `start_follows`
     means that a stopping module will start again, or that a stopped one waits for its turn at boot. `wakes` means that
     it sleeps, or is being woken, and requests wait for it. `reports` is what the module says is wrong with itself,
-    `warnings` are lines that read like failures while it started (`supervise.self_report`).
+    `warnings` are lines that read like failures while it started (`supervise.self_report`). `elsewhere` is set for one
+    on another machine.
     """
 
     short: str
@@ -159,6 +185,7 @@ class Status:
     wakes: bool = False
     reports: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    elsewhere: Elsewhere | None = None
 
     @property
     def supervisor_status(self) -> str:
@@ -185,6 +212,7 @@ class Status:
             "supervisor_start_error": self.start_error,
             "reports": list(self.reports),
             "warnings": list(self.warnings),
+            "elsewhere": self.elsewhere and self.elsewhere.to_json(),
         }
 
 

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from parachute_hub.supervise.context import SupervisorContext
+from parachute_hub.supervise.far import FarModule
 from parachute_hub.supervise.inheritance import InheritedModule
 from parachute_hub.supervise.memory.brake import ProcessorBrake
 from parachute_hub.supervise.memory.guard import MemoryGuard, RunningModule
@@ -27,7 +28,7 @@ class Supervisor(Service):
 
     def __init__(self, context: SupervisorContext) -> None:
         self._context = context
-        self._modules: dict[str, Module] = {}
+        self._modules: dict[str, Module | FarModule] = {}
         self._leaving = False
         self._guard = MemoryGuard(
             modules=self,
@@ -104,7 +105,7 @@ class Supervisor(Service):
             delay = place // context.timing.boot_batch * context.timing.boot_step
             context.reactor.callLater(delay, self._boot_one, module)
 
-    def _boot_one(self, module: Module) -> None:
+    def _boot_one(self, module: Module | FarModule) -> None:
         module.follows(False)
         try:
             untouched = module.status.state is ModuleState.STOPPED
@@ -147,7 +148,7 @@ class Supervisor(Service):
     async def _leave(self) -> None:
         modules = list(self._modules.values())
         for module in modules:
-            module.machine.stop()
+            _leave(module)
         everyone = DeferredList([Deferred.fromCoroutine(module.settled()) for module in modules])
         await self._at_most(everyone, self._context.timing.shutdown)
         for module in modules:
@@ -217,7 +218,7 @@ class Supervisor(Service):
         module = self._modules.get(short)
         if module is None:
             return
-        module.machine.stop()
+        _leave(module)
         await module.settled()
         # A module of the same name may start next; its processes must not be ended by this cleanup.
         await module.cleared()
@@ -243,6 +244,12 @@ class Supervisor(Service):
             module.machine.release()
         elif module.status.state is ModuleState.HELD:
             module.machine.stop()
+
+    def look_soon(self, short: str) -> None:
+        """A request did not reach the other machine of this module."""
+        module = self._modules.get(short)
+        if isinstance(module, FarModule):
+            module.look_soon()
 
     def restart_for(self, short: str, why: str) -> None:
         """Restart on behalf of a guard. The enabled flag is unchanged, and a stopped module stays stopped."""
@@ -309,7 +316,18 @@ class Supervisor(Service):
 
     # --- internals
 
-    def _module(self, short: str) -> Module:
+    def _module(self, short: str) -> Module | FarModule:
         if short not in self._modules:
-            self._modules[short] = Module(short, self._context)
+            there = self._context.far(short)
+            self._modules[short] = (
+                Module(short, self._context) if there is None else FarModule(short, self._context, there)
+            )
         return self._modules[short]
+
+
+def _leave(module: Module | FarModule) -> None:
+    """The hub stops, or forgets the module: nothing of it stays here. On another machine it runs on."""
+    if isinstance(module, FarModule):
+        module.leave()
+    else:
+        module.machine.stop()

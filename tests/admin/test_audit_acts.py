@@ -129,7 +129,12 @@ class AuditActsTests(SynchronousTestCase):
 
     def test_every_act_is_tried(self) -> None:
         """Acts on the database by refusing their entry; the others by what does them."""
-        elsewhere = {"move-undone": ("tests/migration/test_home.py",), "restored": ("tests/live/test_restore.py",)}
+        links = dict.fromkeys(("link-set", "link-ended", "link-renewed"), ("tests/live/test_links_paired.py",))
+        elsewhere = {
+            "move-undone": ("tests/migration/test_home.py",),
+            "restored": ("tests/live/test_restore.py",),
+            **links,
+        }
         for act, (how, _) in table().items():
             if how in ("in its transaction", "once done"):
                 paths = elsewhere.get(act, ATOMIC if how == "in its transaction" else TRIED_IN)

@@ -107,6 +107,8 @@ class WalkTests(SynchronousTestCase):
 
     def test_a_file_that_did_not_change_is_not_read_again(self) -> None:
         walk = Walk()
+        for name in ("b", "data/a"):
+            os.utime(self.folder / name, (1, 1))
         before = walk(self.folder)
         reads: list[object] = []
         real = files._hash
@@ -121,6 +123,19 @@ class WalkTests(SynchronousTestCase):
         (self.folder / "b").write_bytes(b"longer")
         self.assertNotEqual(walk(self.folder), before)
         self.assertEqual(len(reads), 1)
+
+    def test_what_may_have_changed_without_a_sign_is_read_again(self) -> None:
+        """A file that changed a moment ago, and one that is written through a memory map."""
+        (self.folder / "old-shm").write_bytes(b"one")
+        os.utime(self.folder / "old-shm", (1, 1))
+        walk = Walk()
+        before = walk(self.folder)
+        for name in ("old-shm", "data/a"):
+            stat = (self.folder / name).stat()
+            (self.folder / name).write_bytes(b"two")
+            os.utime(self.folder / name, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        changed = {new.path for old, new in zip(before, walk(self.folder), strict=True) if old.sha256 != new.sha256}
+        self.assertEqual(changed, {"old-shm", "data/a"})
 
     def test_links_and_special_files_are_refused_by_name(self) -> None:
         os.symlink("/etc/passwd", self.folder / "data" / "link")

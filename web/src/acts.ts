@@ -54,6 +54,10 @@ const WORDS: Record<string, string> = {
   "module-config-tested": "tested the settings of",
   "module-settings": "changed start or update settings of",
   "module-limits": "changed the limits of",
+  "link-set": "linked to another machine:",
+  "link-ended": "ended the link to another machine of",
+  "link-renewed": "renewed the certificate for the other machine of",
+  "module-move": "moved to another machine or back:",
   "invite-shown": "showed an invitation again",
   "vault-made": "created the vault",
   "vault-shared": "shared a vault:",
@@ -129,6 +133,7 @@ const REFUSED: Record<string, string> = {
   "module-restore-data": "tried to restore earlier data of",
   "module-uninstall": "tried to remove",
   "module-delete-data": "tried to delete the data of",
+  "module-move": "tried to move to another machine or back:",
   "module-restored": "tried to bring back from a backup:",
   "module-crashed": "saw a crash of",
   "module-parked": "gave up restarting",
@@ -158,7 +163,7 @@ export function meansWords(means: string): string | null {
 
 const START: Record<string, RegExp> = {
   "Sign-ins": /^(sign-|step-up|second-factor$|confirm$|session-|other-sessions|first-sign-in)/,
-  Modules: /^(module-|operation-|channel-|disk-)/,
+  Modules: /^(module-|link-|operation-|channel-|disk-)/,
   "Apps and tokens": /^(app-|.*-token$|rotate-|open-settings)/,
   People: /^(user-|owner-|role-|vaults-|invit|password-|recovery-|passkey-|second-factor-|name-|lock|notes-down)/,
   Backups: /^(backup-|restore)/,

@@ -1,5 +1,5 @@
 /** Plain words for states, operations and problems. */
-import type { Isolation, Job, Module, Permissions, Problem, State } from "./api/shapes"
+import type { Isolation, Job, Module, Permissions, Problem, State, Status } from "./api/shapes"
 import { list } from "./format"
 
 /** `good`: fine. `busy`: resolves itself. `bad`: needs a person. `off`: switched off on purpose. */
@@ -22,9 +22,19 @@ const STATES: Record<State, Wording> = {
   stopped: { tone: "off", label: "Off" },
 }
 
+/** For a module on another machine that cannot be used. */
+const AWAY: Partial<Record<NonNullable<Status["elsewhere"]>["reach"], string>> = {
+  online: "Stopped there",
+  "not answering": "Machine not answering",
+  "wrong certificate": "Wrong certificate",
+  refused: "Hub refused",
+}
+
 export function wording(module: Module): Wording {
   if (!module.installed) return { tone: "off", label: "Not installed" }
   const state = module.state ?? fromStatus(module.supervisor_status)
+  const away = module.elsewhere && AWAY[module.elsewhere.reach]
+  if (away && (state === "backoff" || state === "parked")) return { tone: "bad", label: away }
   return STATES[state] ?? STATES.stopped
 }
 
@@ -110,6 +120,7 @@ const DOING: Record<string, string> = {
   "restore-data": "Restoring the earlier data of",
   "restore-backup": "Restoring data of",
   "delete-data": "Deleting the data of",
+  move: "Moving",
 }
 const DONE: Record<string, string> = {
   install: "installed",
@@ -119,12 +130,14 @@ const DONE: Record<string, string> = {
   rollback: "rolled back",
   "restore-data": "back to its earlier data",
   "restore-backup": "running with the data from the backup",
+  move: "moved, with its data",
 }
 const FAILED: Record<string, string> = {
   rollback: "could not be rolled back",
   "restore-data": "could not restore its earlier data",
   "restore-backup": "could not take the data from the backup",
   "delete-data": "could not delete its data",
+  move: "could not be moved, and is where it was",
 }
 
 /** Operations on the whole hub: running, succeeded, failed, cancelled. */

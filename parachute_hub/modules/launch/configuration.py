@@ -131,6 +131,9 @@ class Configuration:
         row, folder = self.directory.row(short), self.directory.folder(short)
         if row is None:
             raise Refused(400, "not_installed", f"{short} is not installed.")
+        if self.directory.elsewhere(short) is not None:
+            text = f"The settings of {short} are on another machine. Bring it back here to change them."
+            raise Refused(409, "elsewhere", text)
         try:
             return row, manifests.read_manifest(folder) if folder else None
         except Invalid:

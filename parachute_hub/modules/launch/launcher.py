@@ -50,6 +50,8 @@ class ModuleLauncher:
         if row is None:
             raise CannotLaunch("not_installed", f"{short} is not installed.")
         record = self.directory.records.get(short)
+        if self.directory.elsewhere(short) is not None:
+            raise CannotLaunch("elsewhere", f"{short} runs on another machine. Bring it back here first.")
         folder = self.directory.folder(short)
         if folder is None:
             raise CannotLaunch(

@@ -9,7 +9,7 @@ from attrs import frozen
 from parachute_hub.jobs.model import Job
 from parachute_hub.jobs.runner import JobFailed, Jobs, Work
 from parachute_hub.modules.operations.health_gate import HealthGate, SupervisorApi
-from parachute_hub.modules.operations.upgrade import GATE_SECONDS, SETTLE_SECONDS
+from parachute_hub.modules.operations.upgrade import AWAY, GATE_SECONDS, SETTLE_SECONDS
 from parachute_hub.modules.state.data_swap import DataSwap
 from parachute_hub.modules.state.directory import ModuleDirectory
 
@@ -57,6 +57,8 @@ class DataRestorer:
         short, place, records = arrived.short, arrived.place, self.directory.records
         if self.directory.row(short) is None:
             raise JobFailed(f"{short} is not installed. Install it first.")
+        if self.directory.elsewhere(short) is not None:
+            raise JobFailed(AWAY.format(short=short))
         await work.whole(self.in_thread(self.swap.take, short, work.id, arrived.folder))
         wanted = records.wanted(short)
         if wanted:

@@ -5,7 +5,7 @@ The old version keeps running during the download, and its folder is kept for a 
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from attrs import Factory, evolve, frozen
 
@@ -68,6 +68,9 @@ class UpgradeRequest:
         return {name: value for name, value in chosen.items() if value is not None}
 
 
+AWAY: Final = "The data of {short} is on another machine. Bring it back here first."
+
+
 @frozen(kw_only=True)
 class _Installed:
     """A module's state before the switch. `row` is as written in services.json.
@@ -126,6 +129,9 @@ class Upgrader:
     async def _upgrade(self, work: Work, request: UpgradeRequest) -> None:
         work.step("check")
         installed = self._installed(request.short)
+        link = self.directory.elsewhere(request.short)
+        if link is not None and not link.paired:
+            raise JobFailed(f"{request.short} runs on a server that this hub does not steer. Update it there.")
         if installed.record.pin and request.version is None:
             raise JobFailed(
                 f"{request.short} is pinned to {installed.package.version}. Unpin it first, or name a version."
@@ -177,6 +183,8 @@ class Upgrader:
             package = None
         if previous is None or package is None:
             raise JobFailed(f"No earlier version of {short} is kept. Install the version you want by its number.")
+        if restore_data and self.directory.elsewhere(short) is not None:
+            raise JobFailed(AWAY.format(short=short))
         data = self.snapshots.latest(short, _of(previous)) if restore_data else None
         if restore_data and data is None:
             raise JobFailed(f"No data of {short} {package.version} is kept. Go back without restoring data.")
@@ -190,6 +198,8 @@ class Upgrader:
     async def _restore(self, work: Work, short: str) -> None:
         work.step("check")
         installed = self._installed(short)
+        if self.directory.elsewhere(short) is not None:
+            raise JobFailed(AWAY.format(short=short))
         data = self.snapshots.latest(short)
         if data is None:
             raise JobFailed(f"No earlier data of {short} is kept.")

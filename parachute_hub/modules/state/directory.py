@@ -9,6 +9,7 @@ from parachute_hub.modules.definition.catalog import Catalog, CatalogEntry
 from parachute_hub.modules.definition.model import Manifest, ServiceRow
 from parachute_hub.modules.definition.permissions import Permissions
 from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.modules.state.link import Link
 from parachute_hub.modules.state.records import RecordsFile
 from parachute_hub.modules.state.services_file import ServicesFile
 from parachute_hub.modules.state.store import Store
@@ -88,6 +89,11 @@ class ModuleDirectory:
             return manifests.read_manifest(folder) if folder is not None else None
         except Invalid:
             return None
+
+    def elsewhere(self, short: str) -> Link | None:
+        """The link of a module that runs on another machine, where its data and settings are too."""
+        link = self.records.get(short).link
+        return link if link is not None and link.active else None
 
     def permissions(self, short: str) -> Permissions:
         """What the installed module may access beyond its own; for one on offer, the catalog's permissions."""

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from parachute_hub.modules.definition import names, validation
 from parachute_hub.modules.definition.model import EXPOSURES
 from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.modules.state.link import Link
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import Unsynced, WriteFile, atomic_write, private_folder, read_bounded
 from parachute_hub.system.file_writer import FileWriter
@@ -46,7 +47,7 @@ class Record:
     gives it the hub's keys to the package registry. `port` is its port on 127.0.0.1. `exposure` is the owner's
     choice, None for the catalog's. `isolation` is `on` once the module has run confined, and `off` if it cannot
     (`isolation_why`) or the owner wants it so; None if it has not been tried. `may_read` and `may_change` are paths
-    outside the home that the owner has opened to it.
+    outside the home that the owner has opened to it. `link` is set while it runs on another machine.
     """
 
     wanted: bool = True
@@ -71,6 +72,7 @@ class Record:
     sleep_after: int | None = None
     may_read: tuple[str, ...] = ()
     may_change: tuple[str, ...] = ()
+    link: Link | None = None
 
     @classmethod
     def parse(cls, raw: object) -> Self:
@@ -99,13 +101,18 @@ class Record:
             env=variables(given.get("env")),
             port=None if port is None else validation.port(port, "port"),
             exposure=None if exposure is None else validation.one_of(exposure, "exposure", EXPOSURES),
+            link=None if given.get("link") is None else Link.parse(given["link"]),
         )
 
     def to_json(self) -> dict[str, Any]:
         """Every field that differs from the default."""
         blank = Record()
-        differing = asdict(self, filter=lambda attribute, value: value != getattr(blank, attribute.name))
-        return {**differing, "env": dict(self.env)} if self.env else differing
+        differing = asdict(self, recurse=False, filter=lambda attribute, value: value != getattr(blank, attribute.name))
+        if self.env:
+            differing["env"] = dict(self.env)
+        if self.link is not None:
+            differing["link"] = self.link.to_json()
+        return differing
 
 
 def sleep_minutes(value: object) -> int:

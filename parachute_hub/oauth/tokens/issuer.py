@@ -36,8 +36,8 @@ class NothingToGrant(Exception):
 class TokenRequest:
     """A token to sign. `lifetime` is in seconds.
 
-    `audience` is only for tokens that the hub itself reads (`operator`, `account`); otherwise it follows from the
-    scopes. `claims` are additional members, such as `auth_time`.
+    `audience` is only for tokens that the hub itself reads (`operator`, `account`), or that show the hub to another
+    machine; otherwise it follows from the scopes. `claims` are additional members, such as `auth_time`.
     """
 
     subject: str
@@ -153,8 +153,8 @@ class Issuer:
         )
         return Minted(token=token, jti=jti, scopes=scopes, expires_at=expires_at)
 
-    async def for_service(self, scopes: Sequence[str], *, lifetime: float = 60.0) -> str:
-        """A short-lived token for the hub's own requests to a module."""
+    async def for_service(self, scopes: Sequence[str], *, lifetime: float = 60.0, audience: str | None = None) -> str:
+        """A short-lived token for the hub's own requests to a module, or to another machine (`audience`)."""
         minted = await self._write(
             self.mint,
             TokenRequest(
@@ -163,6 +163,7 @@ class Issuer:
                 scopes=scopes,
                 authority=Authority(every_vault="admin", exact=frozenset(scopes)),
                 lifetime=lifetime,
+                audience=audience,
                 created_via="service",
             ),
         )

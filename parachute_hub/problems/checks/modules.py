@@ -32,6 +32,8 @@ def _unwell(module: ModuleFacts) -> Problem | None:
     status = module.status
     if status is None or module.drift in ("elsewhere", "squatted") or module.missing:
         return None
+    if status.elsewhere is not None and status.state is not ModuleState.HELD:
+        return None  # `checks.elsewhere` tells that.
     started = click("Start again", "POST", f"{module.api}/start", safe=True)
     told = {
         ModuleState.PARKED: (f"{module.name} keeps crashing", "error", "It stopped and will not restart by itself."),

@@ -20,6 +20,7 @@ from twisted.internet.task import deferLater
 from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.limits import MemoryLimits, Timing
 from parachute_hub.supervise.model import Launch, ModuleState, Status
+from parachute_hub.supervise.module import Module
 from parachute_hub.supervise.process.probe import NoAnswer, ask
 from parachute_hub.supervise.process.process_tags import TagFilter, home_hash
 from parachute_hub.supervise.process.processes import Processes
@@ -152,7 +153,9 @@ class Rig:
 
     def forgive(self, short: str) -> None:
         """Forget its crashes, as after a quiet period."""
-        self.supervisor._modules[short]._core.history = CrashHistory()
+        module = self.supervisor._modules[short]
+        assert isinstance(module, Module)
+        module._core.history = CrashHistory()
 
     async def answers(self, short: str, timeout: float = 1.0) -> bool:
         try:

@@ -3,10 +3,11 @@ from typing import Any
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.problems.checks.elsewhere import OtherMachines
 from parachute_hub.problems.checks.modules import Crashing, FailedParts, Incomplete, Ports, SelfReports
 from parachute_hub.problems.facts import ModuleFacts, Part
 from parachute_hub.problems.model import Problem
-from parachute_hub.supervise.model import SQUATTED, UNBOUND, ModuleState, Status
+from parachute_hub.supervise.model import SQUATTED, UNBOUND, Elsewhere, ModuleState, Reach, Status
 
 READY = Status(short="vault", state=ModuleState.READY, reason="", since=0.0)
 VAULT = ModuleFacts(short="vault", name="Vault", status=READY)
@@ -20,6 +21,31 @@ def everything(module: ModuleFacts) -> list[Problem]:
     """What all checks of modules find."""
     checks = (kind(modules=lambda: [module]) for kind in (Crashing, Ports, FailedParts, SelfReports, Incomplete))
     return [problem for check in checks for problem in check.look()]
+
+
+class OtherMachineTests(SynchronousTestCase):
+    def look(self, state: ModuleState, reach: Reach, *, steered: bool = True) -> list[Problem]:
+        there = Elsewhere(address="https://10.0.0.5:1940", steered=steered, reach=reach, why="Why.")
+        status = evolve(READY, state=state, reason="Why.", elsewhere=there)
+        facts = evolve(VAULT, status=status)
+        self.assertEqual(everything(facts), [], "another check tells it as well")
+        return OtherMachines(modules=lambda: [facts]).look()
+
+    def test_each_way_in_which_it_cannot_be_used(self) -> None:
+        cases: tuple[tuple[ModuleState, Reach, str], ...] = (
+            (ModuleState.BACKOFF, "not answering", "The machine that runs Vault does not answer"),
+            (ModuleState.PARKED, "wrong certificate", "Another machine answers for Vault"),
+            (ModuleState.PARKED, "refused", "The machine that runs Vault refuses this hub"),
+            (ModuleState.PARKED, "online", "Vault does not run on its machine"),
+        )
+        for state, reach, title in cases:
+            (found,) = self.look(state, reach)
+            self.assertEqual((found.title, found.severity, found.essence), (title, "error", reach))
+            self.assertNotIn("10.0.0.5", found.title + found.text)
+
+    def test_what_is_fine(self) -> None:
+        for state in (ModuleState.READY, ModuleState.STARTING, ModuleState.STOPPED):
+            self.assertEqual(self.look(state, "online"), [])
 
 
 class ModuleCheckTests(SynchronousTestCase):

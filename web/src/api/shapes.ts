@@ -43,6 +43,32 @@ export interface Status {
   reports?: string[]
   /** Lines of its log that read like failures while it started. */
   warnings?: string[]
+  /** The other machine, for a module that does not run on this one. */
+  elsewhere?: Elsewhere | null
+}
+
+/** What was seen last of another machine. Sizes in bytes. */
+export interface Elsewhere {
+  address: string
+  /** Paired: the hub starts and stops the module there. */
+  steered: boolean
+  reach: "unknown" | "online" | "not answering" | "wrong certificate" | "refused"
+  why: string
+  version: string | null
+  memory: number | null
+  disk_free: number | null
+}
+
+/** A module's link to another machine. */
+export interface ModuleLink {
+  address: string
+  kind: "host" | "upstream"
+  /** It runs there. A paired one may still run here. */
+  active: boolean
+  trust: "pin" | "ca" | "system" | "none"
+  pin: string | null
+  made_at: string
+  renewed_at: string | null
 }
 
 /** Whether its process is confined; `missing` lists what the kernel cannot restrict. */
@@ -587,6 +613,7 @@ export interface Answers {
   [facts: `/api/packages/${string}`]: PackageFacts
   [memory: `/api/overview/memory/${string}`]: MemoryPast
   "/health": Health
+  [link: `/api/links/${string}`]: { short: string; link: ModuleLink | null }
   "/api/hub": HubFacts
   "/api/hub/restart": Restart
   "/api/users": { users: Person[] }

@@ -14,6 +14,7 @@ import { LogView } from "../ui/logview"
 import { Configuration } from "../ui/modulesettings"
 import { say } from "../ui/notices"
 import { Opener } from "../ui/opener"
+import { OtherPlace } from "../ui/otherplace"
 import { Badge, Button, Card, Facts, Head, More, Waiting } from "../ui/parts"
 import { Install, Progress } from "../ui/progress"
 import { Reach } from "../ui/reach"
@@ -61,9 +62,10 @@ export function ModulePage({ short }: { short: string }) {
           <Card title="Log">
             <LogView path={`/api/modules/${encodeURIComponent(short)}/logs`} name={module.display_name} />
           </Card>
-          <Consumption module={module} />
-          <Configuration module={module} />
-          <Reach module={module} />
+          {!module.elsewhere && <Consumption module={module} />}
+          {!module.elsewhere && <Configuration module={module} />}
+          {!module.elsewhere && <Reach module={module} />}
+          {!modules.jobOf(short) && <OtherPlace module={module} key={module.elsewhere?.address} />}
           {!modules.jobOf(short) && <Keeping module={module} />}
           <Detail module={module} />
           {!modules.jobOf(short) && <Leaving module={module} />}
@@ -90,7 +92,8 @@ function Current({ module, told }: { module: Module; told: Job | undefined }) {
       {broken?.install && <Install install={broken.install} />}
       {tone === "good" && (
         <p>
-          Running{since ? ` for ${duration((Date.now() - since) / 1000)}` : ""}
+          {module.elsewhere ? "Running on another machine" : "Running"}
+          {since ? ` for ${duration((Date.now() - since) / 1000)}` : ""}
           {memory ? `, using ${bytes(memory.bytes)} of memory` : ""}
           {memory && share !== undefined ? ` and ${percent(share)} of a processor` : ""}.
         </p>
@@ -109,7 +112,9 @@ function Current({ module, told }: { module: Module; told: Job | undefined }) {
               <Button act={begin("stop")}>Stop</Button>
             </>
           )}
-          {module.upgrade_available && <Button act={begin("upgrade")}>Update to {module.latest_version}</Button>}
+          {module.upgrade_available && module.elsewhere?.steered !== false && (
+            <Button act={begin("upgrade")}>Update to {module.latest_version}</Button>
+          )}
           {remedy && <Button act={begin("heal-port")}>{remedy}</Button>}
         </div>
       )}
@@ -309,7 +314,7 @@ function Keeping({ module }: { module: Module }) {
             <Button act={() => modules.begin(module.short, "rollback")}>Go back to {previous}</Button>
           </li>
         )}
-        {module.data_copy_at && (
+        {module.data_copy_at && !module.elsewhere && (
           <li class="list-row">
             <p class="grow" title={exactly(module.data_copy_at)}>
               A copy of its data from before the last update ({ago(module.data_copy_at)}) is still here.

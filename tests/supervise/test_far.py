@@ -1,0 +1,148 @@
+from typing import Any
+
+from attrs import evolve
+
+from parachute_hub.supervise.far import PERIOD, Sighting, Unreached, Word
+from parachute_hub.supervise.model import ModuleState
+from parachute_hub.supervise.supervisor import Supervisor
+from tests.supervise.fixture import SupervisorCase
+
+DOWN = Unreached("not answering", "Nothing listens there.")
+WRONG = Unreached("wrong certificate", "Another machine answers there.")
+
+
+class FakeMachine:
+    """Answers with `seen`, or raises it. `orders` are what it was told."""
+
+    address = "https://there.test"
+
+    def __init__(self, *, steered: bool = True) -> None:
+        self.steered = steered
+        self.seen: Sighting | Unreached = Sighting(state="stopped")
+        self.orders: list[Word] = []
+        self.looks = 0
+        self.written: list[str] = []
+
+    async def look(self) -> Sighting:
+        self.looks += 1
+        if isinstance(self.seen, Unreached):
+            raise self.seen
+        return self.seen
+
+    async def order(self, word: Word) -> None:
+        if isinstance(self.seen, Unreached):
+            raise self.seen
+        self.orders.append(word)
+        self.seen = Sighting(state="stopped" if word == "stop" else "running", memory=5)
+
+    async def lines(self) -> list[str]:
+        written, self.written = self.written, []
+        return written
+
+
+class FarModuleTests(SupervisorCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.there = FakeMachine()
+        context = evolve(self.supervisor._context, far=lambda short: self.there if short == "vault" else None)
+        self.supervisor = Supervisor(context)
+
+    def start(self) -> Any:
+        started = self.begin(self.supervisor.start("vault"))
+        self.turn()
+        return self.successResultOf(started)
+
+    def test_it_is_started_and_stopped_there(self) -> None:
+        status = self.start()
+        self.assertEqual(
+            (status.state, status.elsewhere.reach, status.elsewhere.memory), (ModuleState.READY, "online", 5)
+        )
+        self.assertEqual((self.there.orders, self.reactor.spawned), (["start"], []))
+        self.assertEqual((self.supervisor.owned_port("vault"), self.supervisor.alive()), (None, []))
+        stopped = self.begin(self.supervisor.stop("vault"))
+        self.turn()
+        self.assertEqual(self.successResultOf(stopped).state, ModuleState.STOPPED)
+        self.assertEqual((self.there.orders, self.plan.on["vault"]), (["start", "stop"], False))
+
+    def test_an_upstream_gets_no_orders_and_is_left_alone_once_stopped(self) -> None:
+        self.there.steered = False
+        self.there.seen = Sighting()
+        self.assertEqual(self.start().state, ModuleState.READY)
+        stopped = self.begin(self.supervisor.stop("vault"))
+        self.turn()
+        self.assertEqual(self.successResultOf(stopped).state, ModuleState.STOPPED)
+        looks = self.there.looks
+        self.pass_time(3 * PERIOD)
+        self.assertEqual((self.there.orders, self.there.looks), ([], looks))
+
+    def test_one_miss_is_forgiven_the_second_is_told(self) -> None:
+        self.start()
+        self.there.seen = DOWN
+        self.pass_time(PERIOD + 0.1)
+        self.assertEqual(self.state(), ModuleState.READY)
+        self.pass_time(1.1)
+        self.assertEqual((self.state(), self.status().reason), (ModuleState.BACKOFF, "Nothing listens there."))
+        self.there.seen = Sighting()
+        self.pass_time(PERIOD + 0.1)
+        self.assertEqual(self.state(), ModuleState.READY)
+
+    def test_a_failed_request_is_looked_into_soon(self) -> None:
+        self.start()
+        self.there.seen = DOWN
+        self.supervisor.look_soon("vault")
+        self.pass_time(2.2)
+        self.assertEqual(self.state(), ModuleState.BACKOFF)
+
+    def test_what_the_machine_says_becomes_a_state(self) -> None:
+        self.start()
+        for seen, state in (
+            (WRONG, ModuleState.PARKED),
+            (Unreached("refused", "No."), ModuleState.PARKED),
+            (Sighting(state="crashed", message="It crashed."), ModuleState.PARKED),
+            (Sighting(state="restarting"), ModuleState.STARTING),
+            (Sighting(), ModuleState.READY),
+        ):
+            self.there.seen = seen
+            self.pass_time(PERIOD + 1.1)
+            self.assertEqual(self.state(), state)
+        self.pass_time(30)
+        self.there.seen = Sighting(state="stopped")
+        self.pass_time(PERIOD + 0.1)
+        self.assertEqual(self.state(), ModuleState.PARKED)
+        self.assertIn("stopped on the other machine", self.status().reason)
+
+    def test_an_order_that_was_not_heard_is_repeated(self) -> None:
+        self.there.seen = DOWN
+        self.assertEqual(self.start().state, ModuleState.BACKOFF)
+        self.there.seen = Sighting(state="stopped")
+        self.pass_time(PERIOD + 0.1)
+        self.assertEqual((self.there.orders, self.state()), (["start"], ModuleState.READY))
+
+    def test_the_module_there_outlives_the_hub(self) -> None:
+        self.start()
+        left = self.supervisor.stopService()
+        self.turn()
+        self.successResultOf(left)
+        self.assertEqual(self.there.orders, ["start"])
+        self.pass_time(2 * PERIOD)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_it_is_forgotten_with_its_link(self) -> None:
+        self.start()
+        self.successResultOf(self.begin(self.supervisor.remove("vault")))
+        self.assertEqual((self.supervisor.status("vault"), self.there.orders), (None, ["start"]))
+
+    def test_its_log_comes_along(self) -> None:
+        self.there.written = ["one", "hunter2"]
+        self.start()
+        ring = self.supervisor.log("vault")
+        self.assertIsNotNone(ring)
+        self.assertEqual([line.text for line in ring.since(0)] if ring else [], ["one", "***"])
+
+    def test_safe_mode_sends_nothing_there(self) -> None:
+        self.supervisor.hold("vault", "Safe mode.")
+        self.pass_time(2 * PERIOD)
+        self.assertEqual((self.state(), self.there.orders, self.there.looks), (ModuleState.HELD, [], 0))
+        self.supervisor.release("vault")
+        self.turn()
+        self.assertEqual(self.state(), ModuleState.READY)

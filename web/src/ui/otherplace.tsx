@@ -1,0 +1,205 @@
+/** Where a module runs: on this machine, or on another one. */
+import { useState } from "preact/hooks"
+import { Refusal } from "../api/hub"
+import type { Module, ModuleLink } from "../api/shapes"
+import { hub, modules } from "../app"
+import { ago, bytes, exactly } from "../format"
+import { useResource } from "../state/resource"
+import { wording } from "../words"
+import { useTyped } from "./adding"
+import { confirm } from "./dialog"
+import { say } from "./notices"
+import { Badge, Button, Card, Choice, Facts, Field, More } from "./parts"
+
+export function OtherPlace({ module }: { module: Module }) {
+  const path = `/api/links/${module.short}` as const
+  const told = useResource(path)
+  const changed = async () => {
+    await told.reload()
+    await modules.refresh()
+  }
+  if (!told.data) return null
+  const { link } = told.data
+  return (
+    <Card title="Runs on another machine">
+      {link ? (
+        <Linked module={module} link={link} path={path} changed={changed} />
+      ) : (
+        <More label="Use another machine for it">
+          <Linking module={module} path={path} changed={changed} />
+        </More>
+      )}
+    </Card>
+  )
+}
+
+interface Linkable {
+  module: Module
+  path: string
+  changed: () => Promise<void>
+}
+
+function Linked({ module, link, path, changed }: Linkable & { link: ModuleLink }) {
+  const there = module.elsewhere
+  const paired = link.kind === "host"
+  const move = (to: "there" | "here") => async () => {
+    const sure = await confirm(
+      to === "there" ? `Move ${module.display_name} to the other machine?` : `Bring ${module.display_name} back here?`,
+      "Its data moves along. For a few seconds it does not answer. If anything goes wrong, it stays where it is.",
+      to === "there" ? "Move it" : "Bring it back",
+      false,
+    )
+    if (!sure) return
+    await hub.call("POST", `${path}/move`, { to })
+    await changed()
+  }
+  const renew = async () => {
+    await hub.call("POST", `${path}/renew`)
+    await changed()
+    say("The certificate is new.")
+  }
+  const end = async () => {
+    const away = paired && link.active
+    const sure = await confirm(
+      `End the link of ${module.display_name}?`,
+      away
+        ? "What it has stored stays on the other machine, and it runs here without it. To keep your data, bring it back first."
+        : "It runs on this machine then, with the data that is here.",
+      "End the link",
+    )
+    if (!sure) return
+    await hub.call("DELETE", `${path}${away ? "?leave_data=1" : ""}`)
+    await changed()
+  }
+  return (
+    <>
+      <div class="row">
+        <p class="grow">
+          {link.active ? "It runs on " : "Paired with "}
+          <code>{link.address}</code>
+          {link.active ? "." : ". It still runs on this machine."}
+        </p>
+        {there && <Badge tone={wording(module).tone}>{reached(there.reach)}</Badge>}
+      </div>
+      {there?.why && <p class="reason">{there.why}</p>}
+      {there && (there.version || there.memory || there.disk_free) && (
+        <Facts
+          rows={[
+            ["Version there", there.version],
+            ["Memory there", there.memory ? bytes(there.memory) : null],
+            ["Free disk there", there.disk_free ? bytes(there.disk_free) : null],
+          ]}
+        />
+      )}
+      <div class="row">
+        {paired && !link.active && (
+          <Button kind="primary" act={move("there")}>
+            Move it there
+          </Button>
+        )}
+        {paired && link.active && <Button act={move("here")}>Bring it back here</Button>}
+        <Button kind="danger" act={end}>
+          End the link
+        </Button>
+      </div>
+      <More label="Technical details">
+        <Facts
+          rows={[
+            ["Linked", `${ago(link.made_at)} (${exactly(link.made_at)})`],
+            ["Certificate of this hub", link.renewed_at ? `made ${ago(link.renewed_at)}` : null],
+            ["The other side is known by", TRUST[link.trust]],
+            ["Key (SHA-256)", link.pin && <code>{link.pin}</code>],
+          ]}
+        />
+        {paired && <Button act={renew}>Renew the certificate</Button>}
+      </More>
+    </>
+  )
+}
+
+const TRUST: Record<ModuleLink["trust"], string> = {
+  pin: "its key",
+  ca: "a certificate of your own authority",
+  system: "a public certificate",
+  none: "its address alone, without encryption",
+}
+
+const KINDS = [
+  ["host", "A machine that this hub runs it on (parachute module host)"],
+  ["upstream", "A server that somebody else runs"],
+] as const
+
+function Linking({ module, path, changed }: Linkable) {
+  const [kind, setKind] = useState<"host" | "upstream">("host")
+  const { typed, line } = useTyped({ address: "", code: "", pin: "" })
+  const [ca, setCa] = useState("")
+  const send = async (more: { private?: true }) => {
+    if (kind === "host") await hub.call("POST", `${path}/pair`, { address: typed.address, code: typed.code, ...more })
+    else await hub.call("PUT", path, { address: typed.address, pin: typed.pin || null, ca: ca || null, ...more })
+  }
+  const add = async () => {
+    try {
+      await send({})
+    } catch (problem) {
+      if (!(problem instanceof Refusal && problem.error === "private_address")) throw problem
+      if (!(await confirm("Is this your own machine?", problem.message, "Yes, connect to it", false))) return
+      await send({ private: true })
+    }
+    await changed()
+    say(kind === "host" ? "The machines are paired." : `${module.display_name} runs there now.`)
+  }
+  return (
+    <form class="narrow" onSubmit={(event) => event.preventDefault()}>
+      <Choice
+        label="What is there?"
+        value={kind}
+        set={(chosen) => setKind(chosen === "host" ? "host" : "upstream")}
+        choices={KINDS}
+      />
+      {kind === "host" ? (
+        <>
+          <p class="quiet">
+            On the other machine, run <code>parachute module host {module.short}</code>. It shows its address and a
+            code.
+          </p>
+          {line("address", "Its address", "For example 10.0.0.5 or notes.example.com:1940")}
+          {line("code", "The code", "It works once, for ten minutes.")}
+        </>
+      ) : (
+        <>
+          {line("address", "Its address", "For example https://notes.example.com")}
+          <More label="It has no public certificate">
+            <div class="stack">
+              <Field label="Certificate of your authority" hint="The text that begins with -----BEGIN CERTIFICATE-----">
+                {(ids) => (
+                  <textarea {...ids} rows={4} value={ca} onInput={(event) => setCa(event.currentTarget.value)} />
+                )}
+              </Field>
+              {line("pin", "Or the SHA-256 of its public key")}
+            </div>
+          </More>
+        </>
+      )}
+      <div class="row">
+        <Button
+          type="submit"
+          kind="primary"
+          act={add}
+          disabled={!typed.address.trim() || (kind === "host" && !typed.code.trim())}
+        >
+          {kind === "host" ? "Pair" : "Use it"}
+        </Button>
+      </div>
+    </form>
+  )
+}
+
+function reached(reach: NonNullable<Module["elsewhere"]>["reach"]): string {
+  return {
+    unknown: "Not asked yet",
+    online: "Answers",
+    "not answering": "Does not answer",
+    "wrong certificate": "Wrong certificate",
+    refused: "Refuses this hub",
+  }[reach]
+}
