@@ -33,7 +33,7 @@ from parachute_hub.app.address_change import AddressChange, AllowedHosts
 from parachute_hub.app.backup import build_backups
 from parachute_hub.app.composition import Composition
 from parachute_hub.app.context import ProcessContext
-from parachute_hub.app.elsewhere import links_part, renewing
+from parachute_hub.app.elsewhere import introduce, renewing
 from parachute_hub.app.installed import ModuleStatusViews, RouteTables
 from parachute_hub.app.metrics import Tally, build_metrics
 from parachute_hub.app.move_in import build_move_in, move_in_part
@@ -78,7 +78,7 @@ from parachute_hub.system.reactor_lag import LagProbe
 from parachute_hub.system.timers import every
 
 with lazily():
-    from parachute_hub.app import space
+    from parachute_hub.app import links_app, space
 
 PRUNE_SECONDS = 3600.0
 TRIM_SECONDS = 300.0
@@ -110,6 +110,7 @@ async def compose(core: ProcessContext) -> Composition:
     core.phase.disk = probe.state
     resolve = partial(_resolve, core)
     oauth = _oauth(core, engine, database, origin, resolve)
+    introduce(engine.elsewhere, oauth.issuer.for_service)
     hash_threads = HashThreads(core.reactor)
     sealer = Sealer.from_file(core.settings.home / "hub" / KEY_FILE, secrets.token_bytes)
     tally = Tally()
@@ -157,7 +158,7 @@ async def compose(core: ProcessContext) -> Composition:
         *public_parts(core, engine, origin, who, front_visitor(accounts)),
         *admin_parts(core, engine, accounts, oauth, who, streams=streams, configuration=configuration, vaults=vaults),
         later(("/api/space",), space, lambda: space.space_app(core, engine, accounts, who, care.room, exports)),
-        links_part(engine, accounts, who, oauth.issuer),
+        later(("/api/links",), links_app, lambda: links_app.links_app(engine, accounts, who)),
         metrics.part(who),
         notices.part(who, accounts),
         *backups.parts(who, accounts),

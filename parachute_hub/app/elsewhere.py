@@ -4,26 +4,21 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from parachute_hub.accounts.assemble import Accounts
 from parachute_hub.accounts.model import Origins
-from parachute_hub.admin.links_api import LinksArea
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.elsewhere.links import Links
 from parachute_hub.modules.assembly import ModuleFiles, ModuleServices
 from parachute_hub.modules.definition import manifests
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.state.directory import ModuleDirectory
-from parachute_hub.oauth.tokens.issuer import Issuer
-from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.errors import Refused
-from parachute_hub.site.root import MountedArea
 from parachute_hub.supervise.supervisor import Supervisor
 from parachute_hub.system.timers import every
 
@@ -32,26 +27,10 @@ if TYPE_CHECKING:
     from parachute_hub.elsewhere.moving import Mover
 
 _log = Logger()
+# It opens nothing anywhere; what counts is the audience.
+_SCOPE = "parachute:link"
 _OLD_SECONDS = 30 * 24 * 3600.0
 _RENEW_SECONDS = 3600.0
-LINK_SCOPE = "parachute:link"
-"""The scope of the token that shows the hub to another machine; it opens nothing anywhere."""
-
-
-class HasLinks(Protocol):
-    """The part of the module runtime that the API of links needs."""
-
-    @property
-    def elsewhere(self) -> Links: ...
-
-    @property
-    def mover(self) -> "Callable[[], Mover]": ...
-
-    @property
-    def modules(self) -> ModuleServices: ...
-
-    @property
-    def supervisor(self) -> Supervisor: ...
 
 
 @frozen(kw_only=True)
@@ -114,6 +93,11 @@ def build_links(
     )
 
 
+def introduce(links: Links, for_service: Callable[..., Awaitable[str]]) -> None:
+    """Let the issuer (`Issuer.for_service`) make the tokens that show the hub to upstreams."""
+    links.mint = lambda audience: for_service((_SCOPE,), lifetime=300.0, audience=audience)
+
+
 def build_mover(
     core: ProcessContext, links: Links, modules: ModuleServices, supervisor: Supervisor
 ) -> "Callable[[], Mover]":
@@ -139,23 +123,6 @@ def build_mover(
     return mover
 
 
-def links_part(engine: HasLinks, accounts: Accounts, who: Authenticator, issuer: Issuer) -> MountedArea:
-    """`/api/links`, and the token that shows the hub to upstreams."""
-    links = engine.elsewhere
-    links.mint = lambda audience: issuer.for_service((LINK_SCOPE,), lifetime=300.0, audience=audience)
-    area = LinksArea(
-        who=who,
-        step_up=accounts.step_up,
-        links=links,
-        linking=partial(_linking, links),
-        mover=engine.mover,
-        modules=engine.modules,
-        supervisor=engine.supervisor,
-        done=accounts.trail.done,
-    )
-    return MountedArea(("/api/links",), area.app.resource())
-
-
 def renewing(core: ProcessContext, links: Links) -> LoopingCall:
     """Renews certificates that are 30 days old."""
 
@@ -164,7 +131,7 @@ def renewing(core: ProcessContext, links: Links) -> LoopingCall:
             link = links.link(short)
             if link is not None and link.paired and links.now() - link.renewed_at >= _OLD_SECONDS:
                 try:
-                    await _linking(links).renew(short)
+                    await linking_of(links).renew(short)
                 except Refused as refused:
                     _log.warn("The certificate for {short} was not renewed: {why}", short=short, why=str(refused))
 
@@ -173,7 +140,7 @@ def renewing(core: ProcessContext, links: Links) -> LoopingCall:
     )
 
 
-def _linking(links: Links) -> "Linking":
+def linking_of(links: Links) -> "Linking":
     from parachute_hub.elsewhere.linking import Linking
 
     return Linking(links=links, new_id=partial(secrets.token_hex, 8))
