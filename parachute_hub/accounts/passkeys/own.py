@@ -51,7 +51,6 @@ class OwnPasskeys:
     async def rename(self, signed_in: SignedIn, visitor: Visitor, passkey_id: str, name: str, password: str) -> None:
         """Raises Refused 400, 401, 404 or 429."""
         name = checked_name(name)
-        self.get(signed_in, passkey_id)
         await self._presence.verify(signed_in, visitor, password=password)
 
         def rename() -> None:
@@ -63,7 +62,6 @@ class OwnPasskeys:
 
     async def remove(self, signed_in: SignedIn, visitor: Visitor, passkey_id: str, password: str) -> None:
         """Raises Refused 400, 401, 404 or 429, and 409 for one that must stay."""
-        self.get(signed_in, passkey_id)
         await self._presence.verify(signed_in, visitor, password=password)
 
         def remove() -> None:
@@ -106,10 +104,15 @@ class OwnPasskeys:
 
         return await self._write(switch)
 
-    def get(self, signed_in: SignedIn, passkey_id: str) -> Passkey:
-        """One of the person's own passkeys. Raises Refused 404."""
+    def find(self, signed_in: SignedIn, passkey_id: str) -> Passkey | None:
+        """One of the person's own passkeys."""
         found = self._rows.get(passkey_id)
-        if found is None or found.user_id != signed_in.user.id:
+        return found if found is not None and found.user_id == signed_in.user.id else None
+
+    def get(self, signed_in: SignedIn, passkey_id: str) -> Passkey:
+        """The same. Raises Refused 404."""
+        found = self.find(signed_in, passkey_id)
+        if found is None:
             raise not_found("You have no such passkey.")
         return found
 

@@ -55,7 +55,7 @@ class PasskeyPages:
                 case _:
                     raise Refused(400, "invalid_request", "Choose what to do with the passkey.")
         except Refused as refused:
-            if refused.status == 404:
+            if self._own.find(found, passkey_id) is None:
                 raise
             return self._one(request, found, passkey_id, refused)
         return see_other(request, HERE)

@@ -94,6 +94,8 @@ class ChangeTests(PasskeyCase):
         for action in ("rename", "remove"):
             grace.get("/account/passkeys")
             self.assertEqual(grace.post(self.path, {"action": action, "password": PASSWORD, "name": "x"}).status, 404)
+            grace.get("/account/passkeys")
+            self.assertEqual(grace.post(self.path, {"action": action, "password": "wrong", "name": "x"}).status, 401)
         self.assertEqual(grace.get(self.path).status, 404)
 
     def test_the_only_second_factor_stays(self) -> None:
