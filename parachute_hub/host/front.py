@@ -78,6 +78,7 @@ class HostFront(Front):
         self._short = short
         self._key_of = key_of
         self._keys: dict[Connection, bytes] = {}
+        self._of_the_hub: set[Connection] = set()
         self._cookies = CookieLedger()
 
     def plan(self, peer: str, raw: bytes, tls: bool) -> Plan:
@@ -97,11 +98,12 @@ class HostFront(Front):
             return _STARTING
         self.backend.began()
         key = self._key(connection)
+        is_hub = self._gate.is_hub(key)
+        if is_hub:
+            self._of_the_hub.add(connection)
         if plan.request.target.startswith(PREFIX):
             return self.control.handler(connection, plan.request, key)
-        if not self._gate.is_hub(key):
-            return NOT_PAIRED
-        return self._to_hosted(connection, plan.request, plan.caller)
+        return self._to_hosted(connection, plan.request, plan.caller) if is_hub else NOT_PAIRED
 
     def _to_hosted(self, connection: Connection, request: RequestHead, caller: ClientInfo) -> Handler | ErrorResponse:
         short, view = self._short, self.backend.modules.view(self._short)
@@ -119,6 +121,7 @@ class HostFront(Front):
     def gone(self, connection: Connection) -> None:
         """A client's connection is closed."""
         self._keys.pop(connection, None)
+        self._of_the_hub.discard(connection)
         super().gone(connection)
 
     def _key(self, connection: Connection) -> bytes | None:
@@ -136,5 +139,6 @@ class HostFront(Front):
         """A tunnel or stream does not outlive the pairing."""
         for connection in self._limiter:
             key = self._key(connection)
-            if key is not None and not self._gate.admits(key):
+            asked = self._gate.is_hub if connection in self._of_the_hub else self._gate.admits
+            if key is not None and not asked(key):
                 connection.transport.abortConnection()

@@ -227,11 +227,14 @@ class AdmissionTests(FrontCase):
     def test_connections_end_with_the_pairing(self) -> None:
         client = self.client()
         client.deliver(self.request("GET", "/vault/events"))
+        pairing = self.client(STRANGER)
         self.assertEqual(self.ask("POST", "unpair")[0], 204)
-        self.records.write(paired(self.records.current(), "https://new.test", STRANGER))
         self.clock.advance(1)
-        self.assertFalse(client.connected)
+        self.assertEqual((client.connected, pairing.connected), (False, True))
         self.assertEqual(self.ask("GET", "state")[0], 403)
+        self.records.write(paired(self.records.current(), "https://new.test", b"n" * 32))
+        self.clock.advance(1)
+        self.assertFalse(pairing.connected)
 
     def test_before_it_is_ready_and_when_it_ends(self) -> None:
         self.front.control = None
