@@ -235,7 +235,7 @@ class Hub(Service):
             self._listen()
             serve_again(self.reactor, inherited, self.front)
             self._inherited = None
-            self.log.info("Took over from version {before}", before=inherited.version)
+            self.log.info("Clients of version {before} go on", before=inherited.version)
 
     async def _put_restored_in_place(self) -> None:
         if await self._in_thread(switch.finish, self.settings.home):

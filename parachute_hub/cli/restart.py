@@ -21,8 +21,8 @@ def restart(arguments: Namespace) -> int:
         return switch(arguments)
     done = in_place(lambda: client_of(arguments))
     same = done["version"] == done["before"]
-    text = f"Version {done['version']}" if same else f"Version {done['version']} took over from {done['before']}"
-    show(arguments, done, f"{text} of the hub is up. Modules kept running.")
+    text = "The hub restarted." if same else f"Version {done['version']} took over from {done['before']}."
+    show(arguments, done, f"{text} Its modules kept running.")
     return 0
 
 

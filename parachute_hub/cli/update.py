@@ -141,8 +141,8 @@ def _taken_over(home: Path, after: str, service: Manager | None) -> tuple[bool, 
                 return False, f". The hub that runs stays at {__version__}: {refused}"
         else:
             if version == after:
-                return True, ", and took over while its modules kept running."
-            return False, f". The hub that runs is of another installation, and stays at {version}."
+                return True, ", while its modules kept running."
+            return False, f". The hub that runs belongs to another installation, and stays at {version}."
     if service is not None and service.state()["active"] == "active":
         service.restart()
         return True, ", and its service restarted."

@@ -71,8 +71,8 @@ class InPlaceTests(SynchronousTestCase):
 
     def test_the_word(self) -> None:
         for last, said in (
-            (NEW, "Version 1.1 took over from 1.0 of the hub is up. Modules kept running.\n"),
-            ({**NEW, "version": "1.0"}, "Version 1.0 of the hub is up. Modules kept running.\n"),
+            (NEW, "Version 1.1 took over from 1.0. Its modules kept running.\n"),
+            ({**NEW, "version": "1.0"}, "The hub restarted. Its modules kept running.\n"),
         ):
             client = self.made(last)()
             self.patch(restart, "client_of", lambda arguments, client=client: client)
