@@ -1,5 +1,6 @@
 """Our front as in a complete hub: table, states, token guard, counters and access log. `python -m bench.proxy.ours
-PORT MODULE_PORT`; `--bare-site` uses the stock twisted.web channel instead, to compare the hub's own paths.
+PORT MODULE_PORT [--modules N]`; `--bare-site` uses the stock twisted.web channel instead, to compare the hub's own
+paths.
 """
 
 import os
@@ -47,13 +48,14 @@ def site() -> Site:
     return Site(app.resource())
 
 
-def front(port: int, module_port: int) -> Front:
-    """The front with all of its per-request work."""
+def front(port: int, module_port: int, modules: int) -> Front:
+    """The front with all of its per-request work, and so many modules besides."""
     hosts = (f"127.0.0.1:{port}", f"localhost:{port}")
     mounts = (
         Mount(short="echo", prefix=b"/echo", port=module_port, strip=True, websocket=True),
         Mount(short="vault", prefix=b"/vault/default", port=module_port),
         Mount(short="notes", prefix=b"/notes", port=module_port),
+        *(Mount(short=f"more{number}", prefix=b"/more/%d" % number, port=module_port) for number in range(modules)),
     )
     table = Table.build(mounts, hosts, f"http://127.0.0.1:{port}")
     log = AccessLog("combined", Masker(), open(os.devnull, "w").write)
@@ -73,7 +75,8 @@ def main() -> None:
     """Serve until killed."""
     port, module_port = int(sys.argv[1]), int(sys.argv[2])
     bare = "--bare-site" in sys.argv
-    factory: Any = site() if bare else front(port, module_port)
+    modules = int(sys.argv[sys.argv.index("--modules") + 1]) if "--modules" in sys.argv else 0
+    factory: Any = site() if bare else front(port, module_port, modules)
     listening: Any = reactor.listenTCP(port, factory, backlog=1024, interface="127.0.0.1")
     if not bare:
         factory.listening(listening)

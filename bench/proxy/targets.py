@@ -106,6 +106,22 @@ def running(only: list[str]) -> Iterator[dict[str, Target]]:
         yield targets
 
 
+@contextmanager
+def our_hubs(options: list[list[str]]) -> Iterator[list[Target]]:
+    """One of our fronts for each list of options, all before the same module."""
+    with ExitStack() as stack:
+        program = str(bun.find(os.environ.get("PARACHUTE_BUN")))
+        module = _start(stack, "direct", lambda port: [program, "run", str(HERE / "module.ts")], core=_LOAD_CORE)
+        yield [
+            _start(
+                stack,
+                "ours",
+                lambda port, more=more: [sys.executable, "-m", "bench.proxy.ours", str(port), str(module.port), *more],
+            )
+            for more in options
+        ]
+
+
 def _nginx(folder: Path, port: int, module_port: int) -> list[str]:
     program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
     if program is None:
