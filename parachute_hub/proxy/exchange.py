@@ -22,7 +22,7 @@ from parachute_hub.proxy.pool import Pool
 from parachute_hub.proxy.routes import ErrorResponse
 from parachute_hub.proxy.scope_challenge import challenge_lines
 from parachute_hub.proxy.shares import Share
-from parachute_hub.proxy.transport import PROVEN, STREAM_READ, trust_reader
+from parachute_hub.proxy.transport import PROVEN, STREAM_READ, trust_reader, trust_upload
 from parachute_hub.proxy.tunnel import Tunnel
 from parachute_hub.proxy.upstream import REQUEST_HOLDS, Upstream
 
@@ -54,6 +54,7 @@ class Exchange:
     _over = False
     _endless = False
     _trusted = False
+    _upload_trusted = False
 
     def __init__(
         self,
@@ -102,6 +103,9 @@ class Exchange:
     def body(self, data: bytes) -> None:
         """Forward a piece of the request body, or buffer it until connected."""
         self._received += len(data)
+        if self._received > PROVEN and not self._upload_trusted and self._upstream is not None:
+            self._upload_trusted = True
+            trust_upload(self._upstream.transport)
         self._send(chunk(data) if self._request.chunked else data)
 
     def body_done(self) -> None:

@@ -23,7 +23,9 @@ STREAM_READ = 128 * 1024
 PROVEN = 48 * 1024
 # What the kernel may hold, before and after that.
 _FIRST_UNSENT, UNSENT = 8 * 1024, 64 * 1024
-_FIRST_UNREAD, _UNREAD = 8 * 1024, 64 * 1024
+_FIRST_UNREAD, _UNREAD = 8 * 1024, 128 * 1024
+# What the kernel may hold of an upload for its module.
+_UPLOAD = 256 * 1024
 # What a module's kernel side holds depends on it: the buffer for sending has room for a multiple of the segments that
 # were acknowledged, each rounded up to a power of two after 900 bytes of overhead.
 _SEGMENT = 1400
@@ -98,6 +100,12 @@ def trust_reader(client: Socket, module: Socket) -> None:
         )
 
 
+def trust_upload(module: Socket) -> None:
+    """The module takes what it is sent: a larger buffer makes a long upload cheaper."""
+    if hasattr(module, "socket"):
+        _set(module.socket, (socket.IPPROTO_TCP, _NOTSENT_LOWAT, _UPLOAD))
+
+
 def _set(handle: socket.socket, *options: tuple[int, int, int]) -> None:
     for level, option, value in options:
         with contextlib.suppress(OSError):
@@ -139,13 +147,20 @@ def queued(transport: Socket) -> int:
 
 def unsent(transport: Socket) -> int:
     """Bytes that wait for the client: in the transport's buffer, and in the kernel's until the client has them."""
-    waiting = queued(transport)
+    return queued(transport) + _asked(transport, termios.TIOCOUTQ)
+
+
+def unread(transport: Socket) -> int:
+    """Bytes that the kernel has and nobody has read."""
+    return _asked(transport, termios.FIONREAD)
+
+
+def _asked(transport: Socket, question: int) -> int:
+    count = array.array("i", [0])
     if hasattr(transport, "socket"):
         with contextlib.suppress(OSError, ValueError):
-            count = array.array("i", [0])
-            fcntl.ioctl(transport.socket.fileno(), termios.TIOCOUTQ, count)
-            waiting += count[0]
-    return waiting
+            fcntl.ioctl(transport.socket.fileno(), question, count)
+    return count[0]
 
 
 def is_tls(transport: Socket) -> bool:

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from parachute_hub.proxy.chunked import Chunked
 from parachute_hub.proxy.head import HEAD_END, BadMessage, ResponseHead
 from parachute_hub.proxy.interfaces import Attach, BodyKind, Socket
-from parachute_hub.proxy.transport import FIRST_READ, not_connected, unsent
+from parachute_hub.proxy.transport import FIRST_READ, not_connected, unread, unsent
 
 # Maximum 1xx responses before the final one; a module that sends more is in a loop.
 _MAX_INTERIM = 16
@@ -157,7 +157,7 @@ class Upstream(BaseProtocol):
         measured = self._pool.buffered_for(self) if exactly else None
         if measured is None:
             measured = min(self._left, _KERNEL_HOLDS) if self._state is _LENGTH else _KERNEL_HOLDS
-        return waiting + measured
+        return waiting + measured + unread(self.transport)
 
     def pause(self) -> None:
         """Stop reading the response."""

@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from parachute_hub.proxy.interfaces import Attach, unattached
 from parachute_hub.proxy.poller import PolledSocket, Poller
-from parachute_hub.proxy.transport import unsent
+from parachute_hub.proxy.transport import unread, unsent
 
 REAL: Any = reactor
 MB = 1024 * 1024
@@ -344,4 +344,18 @@ class PollerTests(TestCase):
             self.assertIs(poller.attach(other, near), other)
         near.transport.abortConnection()
         await turn()
+        await port.stopListening()
+
+    async def test_what_nobody_reads_is_counted(self) -> None:
+        near, far, port, _ = await self.attached()
+        near.transport.pauseProducing()
+        far.socket.send(b"a few words")
+        await turn()
+        self.assertEqual((unread(near.transport), bytes(near.received)), (11, b""))
+        near.transport.resumeProducing()
+        await turn()
+        self.assertEqual((unread(near.transport), bytes(near.received)), (0, b"a few words"))
+        near.transport.abortConnection()
+        await turn()
+        self.assertEqual(unread(near.transport), 0, "nothing waits for a connection that is over")
         await port.stopListening()

@@ -43,6 +43,9 @@ class StalledTests(SynchronousTestCase):
         # With the system's buffers, 300 readers would hold 1 GB. Twice: the clients' own queues are counted too.
         self.assertLess(queued(hub.port, hub.module_port), 2 * Limits().stalled_bytes)
         self.assertLess(hub.peak - before, 20 * MB)
+        patience = time.monotonic() + 20
+        while crowds[0].living() == CROWDS["readers"] and time.monotonic() < patience:
+            time.sleep(0.2)
         self.assertLess(crowds[0].living(), CROWDS["readers"])
         for slow in honest:
             slow.join(30)
