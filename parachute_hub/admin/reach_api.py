@@ -127,7 +127,7 @@ def _shown(plan: "Plan") -> dict[str, Any]:
             for one in way.fields
         ],
         "origin": plan.origin,
-        "commands": [" ".join(command) for command in plan.commands],
+        "commands": [" ".join((way.program, *command[1:])) for command in plan.commands],
         "config": plan.config,
         "by_hand": plan.by_hand,
         "runs_already": plan.runs_already,

@@ -27,6 +27,7 @@ PAGES = (
     "backups/restore",
     "notices",
     "settings",
+    "settings/reach",
     "space",
     "activity",
     "about",

@@ -1,10 +1,20 @@
 // JSON API of the fake hub: the real types with made-up data.
-import type { Answers, PackageFacts, Person } from "../src/api/shapes"
+import type { Answers, PackageFacts, Person, ReachState } from "../src/api/shapes"
 import type { Pretended } from "./state"
 
 // The longest that the hub accepts; they must fit 320 pixels.
 const LONG_NAME = "W".repeat(64)
 const LONG_VAULT = "w".repeat(32)
+
+const REACH: ReachState = {
+  open: null,
+  busy: false,
+  doing: "",
+  problem: "Your tailnet does not allow this yet. Open the link, allow it, then try again.",
+  remedy: `https://login.tailscale.com/f/serve?node=${LONG_VAULT}`,
+  reachable: null,
+  finding: "",
+}
 
 type Answer = [status: number, body: unknown]
 
@@ -212,6 +222,29 @@ const FIXED: { [path in keyof Answers]?: Answers[path] } = {
   "/api/hub/restart": { version: "0.1.0", state: "idle", problem: null, possible: true, why: null },
   "/health": { version: "0.1.0", instance: "00000000-0000-4000-8000-000000000000" },
   "/api/hub/logs/size": { megabytes: 2, sizes: [1, 2, 5, 10] },
+  "/api/reach": REACH,
+  "/api/reach/ways": {
+    ...REACH,
+    ways: ["tailscale-serve", "lan", "caddy"].map((id) => ({
+      id,
+      title: id === "lan" ? "At home, by a local name" : LONG_VAULT,
+      text: "Your phone and this computer join your own private network. Nobody else can reach the hub.",
+      audience: id === "caddy" ? "internet" : "network",
+      program: "tailscale",
+      get: "https://tailscale.com/download",
+      fields:
+        id === "lan" ? [{ name: "name", label: "Name in your network", hint: "Ends with .local", value: "x" }] : [],
+      origin: "",
+      commands: [],
+      config: "",
+      by_hand: false,
+      runs_already: false,
+      public: [],
+      refused: id === "caddy" ? `Not every owner has a second factor: ${LONG_NAME}.` : "",
+      remedy: id === "caddy" ? "/account/2fa" : "",
+      wrong: "",
+    })),
+  },
   "/api/settings/hub-origin": {
     hub_origin: "https://hub.example.com",
     resolved_issuer: "https://hub.example.com",

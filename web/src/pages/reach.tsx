@@ -77,13 +77,13 @@ function Trouble({ state }: { state: ReachState }) {
 }
 
 /** What to do: a link, or a sentence. */
-function Remedy({ text, label = "Open it" }: { text: string; label?: string }) {
+function Remedy({ text, label }: { text: string; label?: string | undefined }) {
   if (!text) return null
   if (!/^(https:\/\/|\/)/.test(text)) return <p>{text}</p>
   return (
     <p>
       <a href={text} rel="noreferrer">
-        {text.startsWith("/") ? label : text}
+        {label ?? text}
       </a>
     </p>
   )
@@ -99,7 +99,7 @@ function Open({ state, done }: { state: ReachState; done: (state: ReachState) =>
   }
   const check = async () => done(await hub.call<ReachState>("POST", `${REACH}/check`, {}))
   return (
-    <Card title={`${open.title} is open`}>
+    <Card title={`Open now: ${open.title}`}>
       <p>
         Reached by {WHO[open.audience] ?? open.audience}, at <strong class="address">{open.origin}</strong>
       </p>
@@ -197,9 +197,15 @@ function Missing({ way }: { way: ReachWay }) {
   return (
     <>
       <p class="reason">{way.refused}</p>
-      <Remedy text={way.remedy} label="Your second factor" />
+      <Remedy text={way.remedy} label={name(way)} />
     </>
   )
+}
+
+/** What a link to the remedy is called. */
+function name({ remedy, get, program }: ReachWay): string | undefined {
+  if (remedy === get) return `Get ${program}`
+  return remedy.startsWith("/") ? "Your second factor" : undefined
 }
 
 /** What would run and who gets to see what, before it happens. */
@@ -207,7 +213,7 @@ function Planned({ plan, address }: { plan: ReachWay; address: AddressPlan | nul
   if (plan.refused) return <Missing way={plan} />
   return (
     <div class="stack" role="status">
-      <ul>
+      <ul class="plain-list">
         {plan.public.map((line) => (
           <li key={line}>{line}</li>
         ))}

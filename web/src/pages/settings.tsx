@@ -119,7 +119,7 @@ export function Plan({ plan }: { plan: AddressPlan }) {
       <p>
         After the change to <strong class="address">{plan.to}</strong>:
       </p>
-      <ul>
+      <ul class="plain-list">
         <li>Everyone signs in once more at the new address. Passwords and codes stay the same.</li>
         <li>
           {apps.length > 0

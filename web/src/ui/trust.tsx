@@ -38,7 +38,7 @@ export function Trust({ origin, fingerprint }: { origin: string; fingerprint: st
       <Copy text={fingerprint} label="Fingerprint" />
       {STEPS.map(([device, steps]) => (
         <More key={device} label={device}>
-          <ol>
+          <ol class="plain-list">
             {steps.map((step) => (
               <li key={step}>{step}</li>
             ))}
