@@ -3,6 +3,7 @@
 import ssl
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
@@ -88,7 +89,7 @@ class ReachRoom:
         if lan is not None and lan.certificate is not None and record is not None and record.origin == origin:
             trust = ssl.create_default_context(cadata=lan.certificate.authority.decode())
             given = {"trust": trust, "where": await lan.own_address()}
-        found: AddressFinding = await in_thread(address_probe.probe, origin, instance, time.time(), **given)
+        found: AddressFinding = await in_thread(partial(address_probe.probe, origin, instance, time.time(), **given))
         return found
 
     def _weak(self) -> list[str]:

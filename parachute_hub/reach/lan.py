@@ -144,6 +144,7 @@ class Lan:
 
     async def _listen(self) -> None:
         from twisted.internet.ssl import PrivateCertificate, TLSVersion
+        from twisted.protocols.tls import TLSMemoryBIOFactory
 
         certificate = await self._in_thread(self._certificates.of, self._host)
         if self._listening is not None and certificate == self.certificate:
@@ -158,7 +159,8 @@ class Lan:
             acceptableProtocols=[b"http/1.1"],
         )
         try:
-            self._listening = self._reactor.listenSSL(self._port, self._factory, options)
+            # An idle hub keeps TLS out of the reactor, so this wraps the factory as `listenSSL` would.
+            self._listening = self._reactor.listenTCP(self._port, TLSMemoryBIOFactory(options, False, self._factory))
         except CannotListenError as error:
             raise DidNotStart(f"Port {self._port} cannot be used: {error.socketError}.") from None
         self.certificate = certificate

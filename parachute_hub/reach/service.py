@@ -173,7 +173,10 @@ class Reach:
             self._around.trust(True)
             await self._around.address.choose(record.origin, self._around.now())
             await self._keep(evolve(record, stage="open"))
-        except (Failed, DidNotStart, OSError, Refused) as error:
+        except Exception as error:
+            if not isinstance(error, Failed | DidNotStart | OSError | Refused):
+                _log.failure("A way to this hub could not be opened")
+                error = Failed("Something went wrong in the hub. Its log has the details.")
             await self._around.failed("reach-opened", way.title, str(error))
             remedy = error.remedy if isinstance(error, Failed) else ""
             await self._undo_failed(self._record)
