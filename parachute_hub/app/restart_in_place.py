@@ -140,11 +140,11 @@ class RestartInPlace:
 
     async def _quiet(self) -> bool:
         """Whether all requests that are under way end within HOLD_SECONDS."""
-        return await self._ends(HOLD_SECONDS)
+        return await self._until(lambda: not self.front.busy, HOLD_SECONDS)
 
-    async def _ends(self, within: float) -> bool:
+    async def _until(self, over: Callable[[], bool], within: float) -> bool:
         until = self.reactor.seconds() + within
-        while self.front.busy:
+        while not over():
             if self.reactor.seconds() >= until:
                 return False
             await deferLater(self.reactor, _POLL)
@@ -154,7 +154,8 @@ class RestartInPlace:
         if self.composed is not None:
             self.composed.end_streams()
         self.front.end_streams()
-        await self._ends(_FLUSH_SECONDS)
+        # Programs that end with this hub are reaped by it.
+        await self._until(lambda: not self.front.busy and self._busy() is None, _FLUSH_SECONDS)
         keep_signals()
         try:
             self.leave(version)

@@ -96,7 +96,8 @@ class Inheriting:
                 ready_at=self._ready_at,
             )
         history = self._core.history
-        if process is None and history == CrashHistory():
+        asleep = self._board.status.state is ModuleState.ASLEEP
+        if process is None and (asleep or history == CrashHistory()):
             return None
         return InheritedModule(
             short=self.short, process=process, history=history, last_exit=self._board.status.last_exit

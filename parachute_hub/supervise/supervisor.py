@@ -117,10 +117,12 @@ class Supervisor(Service):
     def _take_over(self, left: InheritedModule) -> None:
         try:
             wanted = self._context.desired.wanted(left.short)
-            if wanted or left.process is not None:
-                self._module(left.short).take_over(left)
+            if not wanted and left.process is None:
+                return
+            module = self._module(left.short)
+            module.take_over(left)
             if not wanted:
-                self._module(left.short).machine.stop()
+                module.machine.stop()
         except Exception:
             self._log.failure("{short} could not be taken over", short=left.short)
 

@@ -116,6 +116,17 @@ class InheritingTests(SupervisorCase):
         self.assertTrue(process.exited)
         self.assertEqual(self.state(), ModuleState.STOPPED)
 
+    def test_one_that_sleeps_is_not_woken(self) -> None:
+        """Even if it has crashed before."""
+        self.ready().exit(1)
+        self.pass_time(1)
+        self.reactor.advance(1)
+        self.assertEqual((self.state(), self.status().restarts), (ModuleState.READY, 1))
+        self.begin(self.supervisor.sleep("vault", "Nobody uses it."))
+        self.pass_time(1)
+        self.assertEqual(self.state(), ModuleState.ASLEEP)
+        self.assertEqual(self.handed_over(), [])
+
     def test_what_never_ran_is_not_handed_over(self) -> None:
         self.plan.on["notes"] = False
         self.supervisor.boot(["notes"])
