@@ -69,16 +69,20 @@ def image(release: str) -> str:
     return name
 
 
+def client_options() -> list[str]:
+    """How a container reaches this machine's package registries, as options of `podman run`."""
+    mounts = [f"--volume={path}:{path}:ro" for path in (*_SETTINGS, *_folders_of_pip()) if Path(path).exists()]
+    return [*mounts, *(f"--env={name}" for name in os.environ if _VARIABLE.fullmatch(name))]
+
+
 def attempt(case: Case, command: str) -> tuple[bool, str]:
     """Run one command in a fresh clone; whether it succeeded, and a line of figures."""
-    mounts = [f"--volume={path}:{path}:ro" for path in (*_SETTINGS, *_folders_of_pip()) if Path(path).exists()]
-    variables = [f"--env={name}" for name in os.environ if _VARIABLE.fullmatch(name)]
     home = "/root" if case.who == "root" else "/home/person"
     clone = "git config --global --add safe.directory '*' && git clone -q /src hub && cd hub"
     script = f"cd {home} && {clone}\n{_COMMANDS[command]}"
     began = time.monotonic()
     done = Podman().try_run(
-        "run", "--rm", "--network=host", f"--volume={ROOT / '.git'}:/src:ro", *mounts, *variables,
+        "run", "--rm", "--network=host", f"--volume={ROOT / '.git'}:/src:ro", *client_options(),
         f"--user={'0' if case.who == 'root' else 'person'}", f"--env=HOME={home}", image(case.release),
         "bash", "-c", script,
     )  # fmt: skip

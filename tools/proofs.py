@@ -55,6 +55,10 @@ PROOFS = {
     "fresh-machine": Proof(
         "make run and make test in clean Debian 12 and 13 containers", ("-m", "tools.fresh_machine")
     ),
+    "install-ways": Proof(
+        "make run, pip, a wheel, pipx, uvx and the sdist in clean Debian 12 and 13 containers, timed",
+        ("-m", "tools.install_ways"),
+    ),
     "fuzz": Proof(
         "an hour of what strangers, clients, pages and modules could send or write",
         ("-m", "twisted.trial", "tests.fuzz"),
