@@ -7,15 +7,17 @@ import sys
 from argparse import Namespace
 from contextlib import redirect_stderr
 from io import StringIO
-from typing import Any
+from typing import Any, cast
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.cli import hub_words
 from parachute_hub.cli.client import CommandError
 from parachute_hub.cli.examples import EXAMPLES
 from parachute_hub.cli.grammar import agreed
 from parachute_hub.cli.kinds import INVITATIONS, PLACES
 from parachute_hub.cli.parser import first_word, parser
+from parachute_hub.cli.request_words import Given
 from parachute_hub.cli.tables import table
 from parachute_hub.cli.terminal import PLAIN, Terminal, terminal
 from parachute_hub.site.route_table import ROWS
@@ -124,6 +126,32 @@ class NamingTests(SynchronousTestCase):
             self.patch(sys, "stdin", Screen(typed))
             with redirect_stderr(StringIO()):
                 self.assertEqual(agreed(asked, "Sure?"), answer, typed)
+
+
+class AddressTests(SynchronousTestCase):
+    def test_what_a_change_takes_away_is_said_before_the_question(self) -> None:
+        asked: list[str] = []
+
+        class Hub:
+            def call(self, method: str, path: str) -> dict[str, Any]:
+                asked.append(f"{method} {path}")
+                loss = {"person": {"name": "Ada"}, "passkeys": ["Laptop", "Phone"], "all": True, "locked_out": False}
+                renew = {"apps": ["Claude"], "invitations": 1}
+                stuck = {**loss, "person": {"name": "Grace"}, "all": False, "locked_out": True}
+                return {"unreachable": "No answer.", "renew": renew, "passkeys": [loss, stuck]}
+
+        words = {one.word: one for one in hub_words.ADDRESS_WORDS}
+        for word, told in (("address set", {"address": "https://a.test"}), ("address reset", {})):
+            warns, hub = words[word].warns, cast(Any, Hub())
+            assert warns is not None
+            self.assertEqual(
+                warns(Given(arguments=Namespace(**told), client=hub, found={})),
+                "No answer.\nConnect these apps again: Claude.\nSend the links of open invitations again.\n"
+                "Ada loses all passkeys (Laptop, Phone), and signs in by password then.\n"
+                "Grace loses some passkeys (Laptop, Phone), and has no way in then: new recovery codes come first.\n",
+            )
+        path = "GET /api/settings/hub-origin/plan?hub_origin="
+        self.assertEqual(asked, [f"{path}https%3A%2F%2Fa.test", path])
 
 
 class TerminalTests(SynchronousTestCase):

@@ -1,6 +1,6 @@
 """A software authenticator: makes passkeys and signs with them as a browser's does (W3C Web Authentication, Level 3).
 
-`tests.contracts.test_authenticator` compares its answers with Chromium's.
+`tests.browser.test_passkeys` compares its answers with Chromium's.
 """
 
 import hashlib

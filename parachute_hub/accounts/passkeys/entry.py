@@ -60,14 +60,14 @@ class PasskeySignIn:
 
     def ask(self, visitor: Visitor) -> Options:
         """Options for whoever it is: they name no credential, so they tell nothing. Raises Refused 409."""
-        return self._passkeys.ask(visitor, holder=visitor.anonymous, purpose=_ALONE, user_id=None, verified=True)
+        return self._passkeys.ask(visitor, holder=_browser(visitor), purpose=_ALONE, user_id=None, verified=True)
 
     async def enter(self, text: str, visitor: Visitor) -> NewSession:
         """Sign in without a password. Raises Refused 401, 429 or 503."""
         owner = self._passkeys.owner_of(text, visitor.origin)
         attempt = await self._write(self._guard.begin, "passkey", owner or "(unknown)", visitor, user_id=owner)
         signed = await self._passkeys.signed(
-            visitor, text, holder=visitor.anonymous, purpose=_ALONE, owner=None, verified=True
+            visitor, text, holder=_browser(visitor), purpose=_ALONE, owner=None, verified=True
         )
 
         def decide() -> NewSession | None:
@@ -134,3 +134,8 @@ class PasskeySignIn:
         if found is None:
             raise Refused(401, "sign_in_expired", "That took too long. Sign in again, starting with your password.")
         return found
+
+
+def _browser(visitor: Visitor) -> str:
+    """What only this browser has. A form was checked to come with one of them."""
+    return visitor.anonymous or visitor.session or ""

@@ -121,13 +121,13 @@ def read_answer(text: str, *, kind: Ceremony, origin: str) -> Answer:
     try:
         told = json.loads(text)
         credential_id, response = told["id"], told["response"]
-        client = json.loads(_octets(response["clientDataJSON"]))
+        client = json.loads(octets(response["clientDataJSON"]))
         handle = response.get("userHandle")
         challenge = client["challenge"]
         sides = (client["type"], client["origin"], client.get("crossOrigin", False), client.get("topOrigin"))
         if not all(isinstance(one, str) for one in (credential_id, challenge)):
             raise TypeError
-        named = None if handle is None else _octets(handle).decode()
+        named = None if handle is None else octets(handle).decode()
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadAnswer(f"no answer of a browser: {type(error).__name__}") from None
     if sides != (kind, origin, False, None):
@@ -135,7 +135,8 @@ def read_answer(text: str, *, kind: Ceremony, origin: str) -> Answer:
     return Answer(credential_id, challenge, named, text)
 
 
-def _octets(text: Any) -> bytes:
+def octets(text: Any) -> bytes:
+    """Decode base64url. Raises ValueError or TypeError."""
     if not isinstance(text, str):
         raise TypeError
     try:

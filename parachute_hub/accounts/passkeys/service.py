@@ -100,7 +100,7 @@ class Passkeys:
         return policy.losses(self._rows.all(), self.names(), policy.names(self._origins.bound_after(text)), left)
 
     def check_address(self, text: str | None) -> None:
-        """Raise Refused 409 if somebody could not sign in any more after this change of the address."""
+        """Raise Refused 409 if somebody could not sign in any more after this change, 400 if it is no address."""
         locked_out = [self._users.by_id(loss.user_id) for loss in self.losses(text) if loss.locked_out]
         stuck = [user.called for user in locked_out if user is not None]
         if stuck:
@@ -154,7 +154,7 @@ class Passkeys:
             user_id=signed_in.user.id,
             name=name,
             rp_id=where.rp_id,
-            public_key=told["public_key"].encode(),
+            public_key=policy.octets(told["public_key"]),
             sign_count=int(told["sign_count"]),
             synced=bool(told["synced"]),
             created_at=self._clock(),
@@ -218,7 +218,7 @@ class Passkeys:
             {
                 "kind": "webauthn.get",
                 **_job(answer.text, answer.challenge, where),
-                "public_key": known.public_key.decode(),
+                "public_key": base64url(known.public_key),
                 "verified": verified,
             }
         )

@@ -14,8 +14,14 @@ const csrfOf = (form) => form.querySelector('input[name="__csrf"]').value
 async function send(path, csrf, body) {
   const headers = { "Content-Type": "application/json", Accept: "application/json", "X-Parachute-CSRF": csrf }
   if (key()) headers["X-Parachute-Key"] = key()
-  const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) })
-  const told = await answer.json()
+  let answer
+  let told
+  try {
+    answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) })
+    told = await answer.json()
+  } catch {
+    throw new Error("The hub does not answer. Try again in a moment.")
+  }
   if (!answer.ok) throw new Error(told.error_description ?? "That did not work. Try again.")
   return told
 }

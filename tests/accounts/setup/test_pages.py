@@ -138,6 +138,7 @@ class JourneyTests(DoorCase):
         self.assertEqual(self.screen(), "reach")
         self.reply("expose", {"expose_mode": "public", "hub_origin": "https://notes.example"})
         done = self.tab.get("/admin/setup?just_finished=1").body.decode()
+        self.assertIn("Sign in without typing", done)
         self.assertIn("claude mcp add --transport http parachute https://notes.example/vault/mine/mcp", done)
         self.assertIn('href="/notes/"', done)
         self.assertEqual(self.tab.get("/admin/setup").header("location"), "/admin/")
