@@ -150,6 +150,14 @@ class TokenTests(ExampleTestCase):
             self.assertEqual((await self.status(vault, issuer.token(iss=name)))[0], 200, name)
         self.assertEqual((await self.status(vault, issuer.token(iss="https://hub.tes")))[0], 401)
 
+    async def test_a_name_that_does_not_lead_here_is_made_up_for_by_loopback(self) -> None:
+        """As with a name in a local network, whose certificate modules do not trust."""
+        issuer, name = self.issuer(), "https://parachute.local:1"
+        origins = {"PARACHUTE_HUB_ORIGIN": name, "PARACHUTE_HUB_ORIGINS": f"{name},{issuer.origin}"}
+        vault = await self.serve("vault/src/cli.ts", "serve", **origins)
+        self.assertEqual((await self.status(vault, issuer.token(iss=name)))[0], 200)
+        self.assertEqual((await self.status(vault, issuer.token(iss="https://other.local")))[0], 401)
+
     async def test_a_revoked_token_is_refused(self) -> None:
         issuer = self.issuer()
         issuer.revoked.append("gone")

@@ -67,7 +67,7 @@ def overview(
         "account",
         called=user.called,
         username=user.username,
-        role="an administrator of this hub" if user.is_admin else "a member of this hub",
+        role=_role(found),
         message=notice(_NO_CODES, "busy") if standing.by_passkeys and not standing.codes_left else "",
         changed=when(user.password_changed_at),
         factor=f"On, {_count(standing.codes_left, 'recovery code')} left" if on else "Off",
@@ -211,3 +211,9 @@ def _vaults(found: SignedIn) -> Content:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _role(found: SignedIn) -> str:
+    if is_limited(found.session):
+        return "signed in by a link: this browser uses notes and changes nothing about your account"
+    return "an administrator of this hub" if found.user.is_admin else "a member of this hub"

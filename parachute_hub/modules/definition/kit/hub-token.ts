@@ -26,6 +26,8 @@ type Bytes = Uint8Array<ArrayBuffer>
 interface Options {
   /** Where keys and revocations are fetched: PARACHUTE_HUB_ORIGIN. */
   origin: string
+  /** The hub on this machine: asked when its origin does not lead here, as a name in a local network may not. */
+  nearby?: string | undefined
   /** All values of `iss` that are the hub's: PARACHUTE_HUB_ORIGINS and the origin. */
   issuers: string[]
 }
@@ -39,7 +41,8 @@ export function hubFromEnvironment(env: Record<string, string | undefined>): Opt
   const trim = (origin: string) => origin.trim().replace(/\/+$/, "")
   const origin = trim(env.PARACHUTE_HUB_ORIGIN || "http://127.0.0.1:1939")
   const others = (env.PARACHUTE_HUB_ORIGINS ?? "").split(",").map(trim).filter(Boolean)
-  return { origin, issuers: [...new Set([origin, ...others])] }
+  const nearby = others.find((other) => other.startsWith("http://127.0.0.1:"))
+  return { origin, nearby, issuers: [...new Set([origin, ...others])] }
 }
 
 export class HubTokens {
@@ -48,8 +51,9 @@ export class HubTokens {
   readonly #issuers: string[]
 
   constructor(options: Options) {
-    this.#keys = new Keys(`${options.origin}/.well-known/jwks.json`)
-    this.#revoked = new Revoked(`${options.origin}/.well-known/parachute-revocation.json`)
+    const places = [...new Set([options.origin, options.nearby ?? options.origin])]
+    this.#keys = new Keys(places.map((place) => `${place}/.well-known/jwks.json`))
+    this.#revoked = new Revoked(places.map((place) => `${place}/.well-known/parachute-revocation.json`))
     this.#issuers = options.issuers
   }
 
@@ -104,9 +108,9 @@ class Keys {
   #loadedAt = -Infinity
   #forcedAt = -Infinity
 
-  constructor(url: string) {
+  constructor(urls: string[]) {
     this.#load = singleFlight(async () => {
-      const body = await fetchJson(url)
+      const body = await fetchFirst(urls)
       if (!Array.isArray(body.keys)) throw new Error("no list of keys")
       const usable = body.keys.filter(isUsable)
       this.#keys = new Map(await Promise.all(usable.map(async (key) => [key.kid, await publicKey(key)] as const)))
@@ -144,9 +148,9 @@ class Revoked {
   #ids: Set<string> | undefined
   #triedAt = -Infinity
 
-  constructor(url: string) {
+  constructor(urls: string[]) {
     this.#load = singleFlight(async () => {
-      const { jtis } = await fetchJson(url)
+      const { jtis } = await fetchFirst(urls)
       if (!Array.isArray(jtis) || jtis.length !== strings(jtis).length) throw new Error("no list of ids")
       this.#ids = new Set(jtis)
     })
@@ -184,6 +188,19 @@ function isUsable(key: Partial<JsonWebKey & { kid: unknown }> | null): key is Js
 function publicKey({ n, e }: JsonWebKey): Promise<CryptoKey> {
   const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" }
   return crypto.subtle.importKey("jwk", { kty: "RSA", n, e }, algorithm, false, ["verify"])
+}
+
+/** The answer of the first place that gives one; otherwise what was wrong with the first. */
+async function fetchFirst([url = "", ...others]: string[]): Promise<Record<string, unknown>> {
+  try {
+    return await fetchJson(url)
+  } catch (error) {
+    for (const other of others) {
+      const answer = await fetchJson(other).catch(() => null)
+      if (answer) return answer
+    }
+    throw error
+  }
 }
 
 async function fetchJson(url: string): Promise<Record<string, unknown>> {
