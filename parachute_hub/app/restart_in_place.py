@@ -156,6 +156,8 @@ class RestartInPlace:
         self.front.end_streams()
         # Programs that end with this hub are reaped by it.
         await self._until(lambda: not self.front.busy and self._busy() is None, _FLUSH_SECONDS)
+        if self.is_leaving():
+            return
         keep_signals()
         try:
             self.leave(version)

@@ -20,7 +20,7 @@ from parachute_hub.proxy.audience import NoVisitors, Visitors
 from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.connection_limits import ConnectionLimiter, Port
 from parachute_hub.proxy.exchange import Exchange, Wait
-from parachute_hub.proxy.holding import KeptClient
+from parachute_hub.proxy.holding import KeptClient, fitting
 from parachute_hub.proxy.interfaces import Attach, Handler, unattached
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.metrics import Metrics
@@ -352,7 +352,7 @@ class Front(Factory):
     def kept(self) -> list[KeptClient]:
         """The held clients, for the newer hub. All others lose their connection."""
         self._write_log()
-        return [kept for connection in self._limiter if (kept := connection.kept()) is not None]
+        return fitting(kept for connection in self._limiter if (kept := connection.kept()) is not None)
 
     def drain(self, timeout: float) -> Deferred[None]:
         """Finish requests in progress, then close. After `timeout` seconds the rest is aborted.

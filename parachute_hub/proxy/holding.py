@@ -1,5 +1,7 @@
 """A client connection while a newer hub is about to take over: held between two requests, then handed over."""
 
+from collections.abc import Iterable
+from itertools import accumulate
 from typing import Any
 
 from attrs import frozen
@@ -7,6 +9,9 @@ from attrs import frozen
 from parachute_hub.proxy import transport as sockets
 from parachute_hub.proxy.dispatcher import Dispatcher
 from parachute_hub.proxy.interfaces import Handler, ReadState, Socket, TunnelEnd
+
+_MOST_BYTES = 8 << 20
+"""Of requests that have arrived in part."""
 
 
 @frozen
@@ -18,6 +23,13 @@ class KeptClient:
     descriptor: int
     family: int
     sent: bytes
+
+
+def fitting(clients: Iterable[KeptClient]) -> list[KeptClient]:
+    """All of them, but those that have sent the most of a request, if all together sent too much."""
+    found = sorted(clients, key=lambda one: len(one.sent))
+    sizes = accumulate(len(one.sent) for one in found)
+    return [one for one, size in zip(found, sizes, strict=True) if size <= _MOST_BYTES]
 
 
 class Held:

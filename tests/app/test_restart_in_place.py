@@ -203,6 +203,14 @@ class RestartTests(SynchronousTestCase):
         self.pass_time(60)
         self.assertEqual((self.left, self.hub.held[-1][1]), ([], False))
 
+    def test_a_hub_that_is_stopped_while_streams_end_stops(self) -> None:
+        self.begun()
+        self.patch(FakeHub, "end_streams", lambda hub: setattr(hub, "busy_clients", 1))
+        self.pass_time(0.3)
+        self.leaving = True
+        self.pass_time(2)
+        self.assertEqual(self.left, [])
+
     def test_where_a_platform_starts_the_new_version(self) -> None:
         for variables in ({"RENDER": "true"}, {"FLY_APP_NAME": "hub"}):
             self.restart = self.made(variables)

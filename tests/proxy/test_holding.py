@@ -9,6 +9,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
+from parachute_hub.proxy import holding
 from parachute_hub.proxy.holding import KeptClient
 from parachute_hub.proxy.tunnel import SERVICE_RESTART, close_frame
 from tests.proxy.test_connection import FakePort
@@ -125,6 +126,14 @@ class HoldingTests(SynchronousTestCase):
             KeptClient(one.socket.fileno(), socket.AF_UNIX, sent) for one, sent in ((whole, b""), (part, b"GET /no"))
         ]
         self.assertEqual(kept, sorted(wanted, key=lambda one: one.descriptor))
+
+    def test_those_that_sent_the_most_are_not_kept_if_it_is_too_much(self) -> None:
+        self.patch(holding, "_MOST_BYTES", 30)
+        clients = [self.real_client() for _ in range(3)]
+        for client, size in zip(clients, (20, 5, 10), strict=True):
+            client.deliver(b"GET /" + b"x" * (size - 5))
+        self.front.hold(True)
+        self.assertEqual([len(kept.sent) for kept in self.front.kept()], [5, 10])
 
     def test_a_client_that_was_taken_over_goes_on(self) -> None:
         """Its deadline is that of a client between two requests."""
