@@ -8,6 +8,7 @@ import json
 import re
 import sys
 from argparse import SUPPRESS, Action, ArgumentParser, _SubParsersAction
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ MANUAL = ROOT / "docs" / "parachute.1"
 MARK = "<!-- From here on written by `python -m tools.command_docs`. -->"
 _EVERYWHERE = ("--help", "--home", "--hub", "--json")
 _WIDTH = 110
+# Marks the name of an object that several shapes have, and how long it is at least.
+_NAMED = "= "
+_LONG = 160
 
 
 @frozen
@@ -89,8 +93,53 @@ def _help(action: Action) -> str:
 
 def shapes(page: str) -> dict[str, Any]:
     """The shapes of JSON that the page documents, by word."""
-    found = re.findall(r"^### (.+?)\n(?:(?!^### ).*\n)*?```json\n((?:.*\n)+?)```", page, re.MULTILINE)
-    return {name: json.loads(text) for name, text in found}
+    blocks = re.findall(r"^### (.+?)\n(?:(?!^### ).*\n)*?```json\n((?:.*\n)+?)```", page, re.MULTILINE)
+    found = {name: json.loads(text) for name, text in blocks}
+    return {name: _whole(shape, found) for name, shape in found.items() if not name.startswith(_NAMED)}
+
+
+def _whole(shape: Any, found: Mapping[str, Any]) -> Any:
+    """A shape with what its names stand for."""
+    if isinstance(shape, dict):
+        return {name: _whole(value, found) for name, value in shape.items()}
+    if isinstance(shape, list):
+        return [_whole(value, found) for value in shape]
+    named = isinstance(shape, str) and shape.startswith(_NAMED)
+    return _whole(found[shape], found) if named else shape
+
+
+def repeated(known: Mapping[str, Any]) -> dict[str, str]:
+    """Names for long objects that several shapes have: the object as JSON, and its name, after where most have it."""
+    keys: dict[str, Counter[str]] = {}
+
+    def look(shape: Any, key: str) -> None:
+        if isinstance(shape, dict):
+            text = json.dumps(shape)
+            if len(text) >= _LONG:
+                keys.setdefault(text, Counter())[key.replace(" ", "-")] += 1
+        for name, value in shape.items() if isinstance(shape, dict) else ():
+            look(value, name)
+        for value in shape if isinstance(shape, list) else ():
+            look(value, key)
+
+    for word, shape in known.items():
+        look(shape, word)
+    names: dict[str, str] = {}
+    for text, found in keys.items():
+        if found.total() > 1:
+            name = f"{_NAMED}{found.most_common(1)[0][0]}"
+            while name in names.values():
+                name += "-2"
+            names[text] = name
+    return names
+
+
+def _short(shape: Any, names: Mapping[str, str], top: bool = True) -> Any:
+    """A shape with names in place of what they stand for."""
+    if isinstance(shape, dict):
+        name = None if top else names.get(json.dumps(shape))
+        return name or {key: _short(value, names, False) for key, value in shape.items()}
+    return [_short(value, names, False) for value in shape] if isinstance(shape, list) else shape
 
 
 def page(introduction: str, known: Mapping[str, Any]) -> str:
@@ -103,7 +152,10 @@ def page(introduction: str, known: Mapping[str, Any]) -> str:
         if word.examples:
             parts += ["```sh", *word.examples, "```", ""]
         if word.name in known:
-            parts += ["```json", written(known[word.name]), "```", ""]
+            parts += ["```json", written(_short({"": known[word.name]}, repeated(known))[""]), "```", ""]
+    names = repeated(known)
+    for text, name in names.items():
+        parts += [f"### {name}", "", "```json", written(_short(json.loads(text), names)), "```", ""]
     return "\n".join(parts)
 
 

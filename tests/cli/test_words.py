@@ -66,6 +66,16 @@ class ExampleTests(SynchronousTestCase):
         self.assertEqual(command_docs.page(introduction, command_docs.shapes(before)), before)
         self.assertEqual(command_docs.manual(introduction), command_docs.MANUAL.read_text())
 
+    def test_an_object_of_several_words_is_written_once(self) -> None:
+        """Also one inside another, and a whole answer."""
+        room = {f"member {number}": "string" for number in range(12)}
+        person = {"room": room, "rooms": [room], **{f"field {number}": "number" for number in range(12)}}
+        known = {"people list": {"people": [person]}, "people add": person, "space": {"room": room, "free": "number"}}
+        page = command_docs.page("# Command\n", known)
+        self.assertEqual(command_docs.shapes(page), known)
+        self.assertEqual(page.count('"member 0"'), 1)
+        self.assertEqual(page.count('"field 0"'), 1)
+
 
 class LoadTests(SynchronousTestCase):
     """What a word loads, since that is most of the time it takes. Counts, not milliseconds."""
