@@ -86,7 +86,8 @@ class Poller:
                 except Exception:
                     self._log.failure("A connection was aborted because of an error")
                     one.abortConnection()
-            if not events:
+            if len(events) < 2:
+                # Little to do: another question would cost more than it saves.
                 return
 
     def connectionLost(self, reason: Failure) -> None:
