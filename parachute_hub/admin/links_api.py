@@ -13,7 +13,7 @@ from parachute_hub.modules.operations.health_gate import SupervisorApi
 from parachute_hub.modules.state.link import Link
 from parachute_hub.site.answers import as_json
 from parachute_hub.site.area import area
-from parachute_hub.site.auth import ADMIN, Authenticator, Principal, StepUp
+from parachute_hub.site.auth import ADMIN, Authenticator, StepUp
 from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.system.doer import Done
@@ -69,9 +69,9 @@ class LinksArea:
     @app.route("/api/links/<short>", methods=["PUT"])
     async def upstream(self, request: IRequest, short: str) -> bytes:
         """Use a server at `address` in place of the module here. `private` approves an address nearby."""
-        principal = self._installed(request, short)
+        self._prove(request, f"link:{short}")
+        self._installed(request, short)
         body = read_json(request)
-        self._step_up.prove(request, principal, f"link:{short}")
         self._refuse_busy(short)
         await self._linking().set_upstream(
             short,
@@ -87,9 +87,9 @@ class LinksArea:
     @app.route("/api/links/<short>", methods=["DELETE"])
     async def end(self, request: IRequest, short: str) -> bytes:
         """End the link. With `leave_data`, what a module has stored on a paired host stays there."""
-        principal = self._installed(request, short)
+        self._prove(request, f"link:{short}")
+        self._installed(request, short)
         leave = request.args.get(b"leave_data") == [b"1"]
-        self._step_up.prove(request, principal, f"link:{short}")
         self._refuse_busy(short)
         link = self._links.link(short)
         if link is not None and link.paired and link.active and not leave:
@@ -109,9 +109,9 @@ class LinksArea:
     @app.route("/api/links/<short>/pair", methods=["POST"])
     async def pair(self, request: IRequest, short: str) -> bytes:
         """Pair with the host at `address` by the `code` it shows."""
-        principal = self._installed(request, short)
+        self._prove(request, f"link:{short}")
+        self._installed(request, short)
         body = read_json(request)
-        self._step_up.prove(request, principal, f"link:{short}")
         self._refuse_busy(short)
         near = body.get("private") is True
         await self._linking().pair(short, _text(body, "address"), _text(body, "code"), near=near)
@@ -129,11 +129,11 @@ class LinksArea:
     @app.route("/api/links/<short>/move", methods=["POST"])
     async def move(self, request: IRequest, short: str) -> bytes:
         """Move the module with its data to the paired host (`to`: `there`) or back (`here`)."""
-        principal = self._installed(request, short)
+        self._prove(request, f"move:{short}")
+        self._installed(request, short)
         to = read_json(request).get("to")
         if to not in ("there", "here"):
             raise Refused(400, "invalid_request", "to must be there or here.")
-        self._step_up.prove(request, principal, f"move:{short}")
         job = await self._jobs.recorded(self._mover().move(short, there=to == "there"))
         return as_json(request, {"operation_id": job.id, "operation": job.to_json()}, status=202)
 
@@ -146,11 +146,13 @@ class LinksArea:
             "elsewhere": there.to_json() if there is not None else None,
         }
 
-    def _installed(self, request: IRequest, short: str) -> Principal:
-        principal = self._who.need(request, ADMIN)
+    def _prove(self, request: IRequest, operation: str) -> None:
+        self._step_up.prove(request, self._who.need(request, ADMIN), operation)
+
+    def _installed(self, request: IRequest, short: str) -> None:
+        self._who.need(request, ADMIN)
         if not names.is_short(short) or self._directory.row(short) is None:
             raise not_found(f"{short} is not installed.")
-        return principal
 
     def _refuse_busy(self, short: str) -> None:
         job = self._jobs.active(short)

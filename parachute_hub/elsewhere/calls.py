@@ -150,9 +150,9 @@ class Caller:
         asking.addTimeout(seconds, self.dialer.reactor, lambda failure, _: _late(failure))
         return await asking
 
-    async def status(self, path: str) -> int:
+    async def status(self, path: str, *, seconds: float = ASK_SECONDS) -> int:
         """The status of a GET, whose body does not count. Raises Unreached."""
-        return await self.stream("GET", path, lambda data: None)
+        return await self.stream("GET", path, lambda data: None, seconds=seconds)
 
     def close(self) -> None:
         """Close idle connections."""

@@ -21,6 +21,7 @@ API: Final = "/.parachute/host"
 """The paths of a host's own API begin so."""
 _INSTALL_SECONDS: Final = 600.0
 _POLL_SECONDS: Final = 0.5
+_LOOK_SECONDS: Final = 5.0
 _UNWELL: Final = 500
 _LINES: Final = 500
 
@@ -159,7 +160,7 @@ class FarMachine:
     async def state(self) -> dict[str, Any]:
         """What the host says. Raises Unreached."""
         try:
-            state = await self.call("GET", "/state")
+            state = await self.call("GET", "/state", seconds=_LOOK_SECONDS)
         except CallRefused as refused:
             raise Unreached("refused", f"The other machine refuses this hub: {refused}") from None
         if not isinstance(state, dict):
@@ -192,7 +193,7 @@ class FarMachine:
 
     async def _look_at_upstream(self) -> Sighting:
         await self._renew_token()
-        status = await self.caller.status(self.knows.health(self.short))
+        status = await self.caller.status(self.knows.health(self.short), seconds=_LOOK_SECONDS)
         if status >= _UNWELL:
             raise Unreached("not answering", f"Its health path answers with status {status}.")
         return Sighting()

@@ -17,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.cli.main import main
 from parachute_hub.site.route_table import ROWS
 from tests.cli.routes import word_of
+from tests.live.far_rig import FarServer, certificate, public_part
 from tests.live.harness import fetch, hub, packed_examples, registry
 from tests.support import json_shapes, ways
 from tools import command_docs
@@ -26,6 +27,8 @@ ELSEWHERE = {
     "migrate": "tests/live/test_migrate.py",
     **dict.fromkeys(("login", "logout", "hubs"), "tests/live/test_remote_command.py"),
     **dict.fromkeys(("module dev", "module test", "module kit"), "tests/live/test_module_dev.py"),
+    **dict.fromkeys(("link pair", "link move", "link renew"), "tests/live/test_links_paired.py"),
+    "module host": "tests/live/test_module_host.py",
     "update": "tests/cli/test_update.py",
     "service install": "tests/cli/test_service.py",
     "service uninstall": "tests/cli/test_service.py",
@@ -123,6 +126,13 @@ class CommandWords(SynchronousTestCase):
         self.say("settings limits", "scribe")  # on offer, so without a process
         self.say("settings limits", "hello", "--memory", 64, "--cpu", "none")
         self.say("settings limits", "hello", "--memory", 1, code=1)
+        far = FarServer(certificate(self.here, "far", "127.0.0.1")).start(self)
+        (self.here / "ca.pem").write_text(public_part(far.pem))
+        where = ("hello", f"https://127.0.0.1:{far.port}", "--ca", self.here / "ca.pem")
+        self.say("link set", *where, code=1)  # in a private network, which has to be said
+        self.say("link set", *where, "--private")
+        self.say("link")
+        self.say("link end", "hello", "--yes")
 
     def people(self) -> None:
         self.say("vaults new", "family")

@@ -1,8 +1,12 @@
 """A vault that is split out to a real module host, with its notes, under writes, and brought back."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from attrs import define, field
@@ -129,16 +133,21 @@ class PairedTests(PairedCase):
 
     def renewed(self) -> None:
         before = self.hub.client.call("GET", "/api/links/vault")["link"]
-        after = self.hub.client.call("POST", "/api/links/vault/renew")["link"]
+        self.assertEqual(self.command("renew", "vault"), 0)
+        after = self.hub.client.call("GET", "/api/links/vault")["link"]
         self.assertGreaterEqual(after["renewed_at"], before["renewed_at"])
         self.ready()
 
     def pair_again(self) -> bool:
-        try:
-            self.pair()
-        except HubRefused:
-            return False
-        return True
+        """With the command, and the code in its environment."""
+        where = f"127.0.0.1:{self.there.port}"
+        return self.command("pair", "vault", where, "--private", PARACHUTE_PAIRING_CODE=self.there.code()) == 0
+
+    def command(self, *words: str, **environment: str) -> int:
+        """The exit code of `parachute link`."""
+        program = str(Path(sys.executable).with_name("parachute"))
+        command = [program, "--home", str(self.hub.home), "link", *words]
+        return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, check=False).returncode
 
     def test_it_is_steered_and_its_data_is_not_forgotten(self) -> None:
         self.pair()
