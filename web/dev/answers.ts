@@ -69,6 +69,7 @@ export function answers(hub: Pretended, { method, path, body, proof }: Asked): A
   if (method === "DELETE" && noun === "invites") return taken("/api/invites", "invites", "id", name)
   if (path === "/api/backups") return [200, hub.backups()]
   if (path.startsWith("/api/packages/")) return [200, FACTS]
+  if (path.startsWith("/api/links/")) return [200, { short: path.split("/").at(-1) ?? "", link: null }]
   if (path === "/api/notices") return [200, hub.notices()]
   const fixed = FIXED[path as keyof Answers]
   return fixed ? [200, fixed] : [404, refused("not_found", "not found")]

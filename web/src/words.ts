@@ -193,6 +193,8 @@ const WEIGHTY: [RegExp, string][] = [
   [/^install:(.+)$/, "install $1, which is not in the catalog"],
   [/^adopt:(.+)$/, "run $1, which this hub did not install"],
   [/^uninstall:(.+)$/, "remove $1"],
+  [/^link:(.+)$/, "change on which machine $1 runs"],
+  [/^move:(.+)$/, "move $1 with its data"],
   [/^downgrade:(.+)$/, "go back to an earlier version of $1"],
   [/^vault\.create:(.+)$/, "create the vault $1"],
   [/^vault\.delete:(.+)$/, "delete the vault $1 in 30 days"],

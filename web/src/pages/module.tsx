@@ -287,7 +287,9 @@ function Keeping({ module }: { module: Module }) {
             {autostart ? "Start only manually" : "Start with the hub"}
           </Button>
         </li>
-        {!isUsedDirectly(module.short) && <Sleep minutes={sleep_after} hint={module.idle} save={set} />}
+        {!module.elsewhere && !isUsedDirectly(module.short) && (
+          <Sleep minutes={sleep_after} hint={module.idle} save={set} />
+        )}
         <li class="list-row">
           <p class="grow">{updateWords(updates, module.installed_version)}</p>
           {UPDATES.filter(([kind]) => kind !== updates).map(([kind, label]) => (

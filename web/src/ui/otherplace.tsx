@@ -21,7 +21,7 @@ export function OtherPlace({ module }: { module: Module }) {
   if (!told.data) return null
   const { link } = told.data
   return (
-    <Card title="Runs on another machine">
+    <Card title={link?.active ? "Runs on another machine" : "Another machine"}>
       {link ? (
         <Linked module={module} link={link} path={path} changed={changed} />
       ) : (
@@ -125,8 +125,8 @@ const TRUST: Record<ModuleLink["trust"], string> = {
 }
 
 const KINDS = [
-  ["host", "A machine that this hub runs it on (parachute module host)"],
-  ["upstream", "A server that somebody else runs"],
+  ["host", "A machine of mine"],
+  ["upstream", "A server of others"],
 ] as const
 
 function Linking({ module, path, changed }: Linkable) {
