@@ -81,6 +81,10 @@ PROOFS = {
         "a vault with 10,000 notes moves to another container and back under writes: nothing lost, nothing double",
         ("-m", "tests.live.container.split_out"),
     ),
+    "link-kills": Proof(
+        "kill -9 of the hub at any moment of a move to another machine or back, under writes: nothing lost or double",
+        ("-m", "tests.live.link_kills"),
+    ),
     "stalled": Proof(
         "20,000 clients that stop moving cost a hub at most 40 MB and drive nobody out, beside nginx",
         ("-m", "bench.stalled"),

@@ -94,6 +94,9 @@ class HonestTests(LinkCase):
         self.assertEqual((len(self.far.heads), self.hub.module("hello")["pid"]), (count, None))
         self.hub.client.call("POST", "/api/modules/hello/start", {})
         self.assertEqual(self.ask().body, b"far away")
+        with self.assertRaises(HubRefused) as caught:
+            self.hub.client.call("POST", "/api/modules/hello/uninstall", {})
+        self.assertEqual(caught.exception.body["error"], "linked")
 
     def test_addresses_that_nobody_approved(self) -> None:
         for given, error in (

@@ -19,6 +19,7 @@ from parachute_hub.modules.state.disk_space import size_of
 from parachute_hub.modules.state.records import RecordsRefused
 from parachute_hub.modules.state.services_file import Registry, RegistryRefused
 from parachute_hub.modules.state.store import REMOVED
+from parachute_hub.site.errors import Refused
 from parachute_hub.system.atomic_files import private_folder, sync_folder
 from parachute_hub.system.file_writer import FileWriter
 
@@ -36,7 +37,9 @@ class Remover:
     in_thread: Any
 
     def uninstall(self, short: str) -> Job:
-        """Start the job. Raises Refused 409 if the module is busy."""
+        """Start the job. Raises Refused 409 if the module is busy, or linked to another machine."""
+        if self.directory.records.get(short).link is not None:
+            raise Refused(409, "linked", f"{short} is linked to another machine. End the link first.")
         return self.jobs.start("uninstall", short, {}, lambda work: self._uninstall(work, short))
 
     def delete_data(self, short: str) -> Job:
