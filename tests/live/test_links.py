@@ -43,6 +43,9 @@ class LinkCase(SynchronousTestCase):
     def reach(self) -> str:
         return str(self.hub.module("hello")["elsewhere"]["reach"])
 
+    def problems(self) -> list[str]:
+        return [str(problem["key"]) for problem in self.hub.client.call("GET", "/api/problems")["problems"]]
+
     def ask(self, path: str = "/hello", **more: Any) -> Reply:
         return fetch(f"{self.hub.url}{path}", **more)
 
@@ -219,8 +222,7 @@ class LyingTests(LinkCase):
         self.hub.client.call("POST", "/api/modules/hello/restart", {})
         self.assertEqual(self.reach(), "wrong certificate")
         self.assertEqual((self.ask().status, other.heads), (503, []))
-        problems = self.hub.client.call("GET", "/api/problems")["problems"]
-        self.assertIn("module-elsewhere:hello", [problem["key"] for problem in problems])
+        self.hub.wait_for(lambda: "module-elsewhere:hello" in self.problems(), "the problem")
         other.stop()
         FarServer(self.far.pem, port=self.far.port).start(self)
         self.hub.client.call("POST", "/api/modules/hello/restart", {})
