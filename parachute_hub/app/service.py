@@ -162,6 +162,7 @@ class Hub(Service):
         return f"pid {os.getpid()} on port {self.settings.port}, since {to_the_second(time.time())}"
 
     def _listen(self) -> None:
+        heed_signals()
         if self._inherited is None:
             self._port = listen(self.reactor, self.settings, self.clients())
         else:
@@ -174,8 +175,6 @@ class Hub(Service):
     def startService(self) -> None:
         """Called once the reactor runs: compose the hub."""
         super().startService()
-        # The hub before had blocked them, so that they wait for a handler.
-        self.reactor.callWhenRunning(self.reactor.callLater, 0, heed_signals)
         self.hub_log.through(self.log_writer)
         self.log.info(
             "Parachute Hub {version} listens on {where}, home {home}",
@@ -223,6 +222,8 @@ class Hub(Service):
             self._announce(is_last=True)
         with suppress(OSError):  # The disk's trouble is told by itself, and the next start notes it.
             newer.remember(self.home.hub_folder / newer.NOTE, __version__)
+        # What ends this hub waited until it has the modules of the one before, so that it can stop them.
+        heed_signals()
         await composed.start()
         self.phase.name = "up"
         self._go_on_with_clients()
@@ -235,7 +236,6 @@ class Hub(Service):
             self._listen()
             serve_again(self.reactor, inherited, self.front)
             self._inherited = None
-            self.log.info("Clients of version {before} go on", before=inherited.version)
 
     async def _put_restored_in_place(self) -> None:
         if await self._in_thread(switch.finish, self.settings.home):

@@ -165,8 +165,17 @@ class InPlaceTests(SynchronousTestCase):
         self.assertEqual(second.spawn().wait(PATIENCE), 1)
         restarted = self.hub.client.call("POST", "/api/modules/hello/restart", {})["state"]
         self.assertEqual(restarted["state"], "ready")
-        self.hub.stop()
+        self.stopped_while_it_changes()
         self.assertTrue(gone(restarted["pid"]))
+        self.assertIn("= stop It was stopped.", (self.hub.home / "hub" / "logs" / "hello.log").read_text())
+
+    def stopped_while_it_changes(self) -> None:
+        """The version that comes stops its modules in good order."""
+        log = self.hub.home / "hub" / "logs" / "hub.log"
+        before = log.read_text().count("makes way")
+        self.hub.client.call("POST", PATH, {})
+        self.hub.wait_for(lambda: log.read_text().count("makes way") > before, "the change")
+        self.hub.stop(PATIENCE)
 
 
 def proof(total: int = 10_000, changes: int = 10) -> int:
