@@ -27,9 +27,17 @@ class ReachApi:
 
     app: Klein = area()
 
-    def __init__(self, *, who: Authenticator, step_up: StepUp, reach: "Callable[[], Reach]") -> None:
+    def __init__(
+        self,
+        *,
+        who: Authenticator,
+        step_up: StepUp,
+        reach: "Callable[[], Reach]",
+        certificate: Callable[[], bytes | None],
+    ) -> None:
         self._who = who
         self._step_up = step_up
+        self._certificate = certificate
         self._reach = reach
 
     @app.route(HERE, methods=["GET"])
@@ -77,12 +85,12 @@ class ReachApi:
     @app.route(CERTIFICATE, methods=["GET", "HEAD"])
     def certificate(self, request: IRequest) -> bytes:
         """What devices in the local network have to trust. It is no secret, so it needs no account."""
-        lan = self._reach().lan
-        if lan is None or lan.certificate is None:
+        certificate = self._certificate()
+        if certificate is None:
             raise not_found("The local name is not in use.")
         request.setHeader("Content-Type", "application/x-x509-ca-cert")
         request.setHeader("Content-Disposition", 'attachment; filename="parachute.crt"')
-        return lan.certificate.authority_der
+        return certificate
 
     def _state(self) -> dict[str, Any]:
         reach = self._reach()

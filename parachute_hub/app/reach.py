@@ -70,7 +70,9 @@ class ReachRoom:
         """The API."""
         proofs = self._accounts.step_up
         return later(
-            ("/api/reach",), reach_api, lambda: reach_api.ReachApi(who=who, step_up=proofs, reach=self.reach).app
+            ("/api/reach",),
+            reach_api,
+            lambda: reach_api.ReachApi(who=who, step_up=proofs, reach=self.reach, certificate=self._certificate).app,
         )
 
     async def facts(self) -> ReachFacts:
@@ -91,6 +93,11 @@ class ReachRoom:
             given = {"trust": trust, "where": await lan.own_address()}
         found: AddressFinding = await in_thread(partial(address_probe.probe, origin, instance, time.time(), **given))
         return found
+
+    def _certificate(self) -> bytes | None:
+        """For devices without an account: what they have to trust, if the local name is in use."""
+        lan = self._made.lan if self._made is not None else None
+        return lan.certificate.authority_der if lan is not None and lan.certificate is not None else None
 
     def _weak(self) -> list[str]:
         """The owners who sign in with a password alone."""

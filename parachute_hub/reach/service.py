@@ -91,7 +91,7 @@ class Reach:
     def recall(self) -> None:
         """Before the first request: which way was open, and so who is believed. Reads a small file."""
         self._record = self._file.read()
-        self._around.trust(self._record is not None)
+        self._around.trust(self._record is not None and bool(self._record.way.program))
 
     async def boot(self) -> None:
         """After `recall`: go on with the way that was open, or undo what was half done. Never raises."""
@@ -170,7 +170,8 @@ class Reach:
         try:
             record = await self._switch_on(await self._keep(record), planned)
             self.progress = Progress(doing="Changing the hub’s address")
-            self._around.trust(True)
+            # The hub itself serves the local name, so nobody speaks for its clients.
+            self._around.trust(bool(way.program))
             await self._around.address.choose(record.origin, self._around.now())
             await self._keep(evolve(record, stage="open"))
         except Exception as error:
@@ -265,7 +266,12 @@ class Reach:
 
     async def _close(self, record: Record, *, force: bool) -> None:
         self.progress = Progress(doing="Closing")
-        await self._switch_off(await self._keep(evolve(record, stage="closing")), force=force)
+        try:
+            record = await self._keep(evolve(record, stage="closing"))
+        except OSError as error:
+            # A full disk must not keep the hub open to the internet.
+            _log.warn("That a way is being closed was not written: {why}", why=error.strerror)
+        await self._switch_off(record, force=force)
         if record.origin and self._around.address.stored() == record.origin:
             forgets = record.way_id == "cloudflare-quick"
             await self._around.address.choose(record.before, self._around.now(), forgets=forgets)

@@ -22,13 +22,13 @@ _ODD = (
 )
 TEXT = st.one_of(st.sampled_from(_ODD), st.text(max_size=30), st.text(alphabet=st.characters(max_codepoint=255)))
 NAMES = st.sampled_from(
-    """__action __csrf action allow_downgrade allow_new approve assigned_vaults autostart bootstrap_token channel
+    """__action __csrf action allow allow_downgrade allow_new approve assigned_vaults autostart bootstrap_token channel
     client_id client_name client_secret code code_challenge code_challenge_method code_verifier current_password
     decision device_code env exposure expires_in expose_mode first_vault grant_type grant_types granted_scope
-    hub_origin id jti key kind max_uses memory_limit mode module modules name new_password next operation
+    host hub_origin id jti key kind max_uses memory_limit mode module modules name new_password next operation
     package password permissions pin prompt redirect_uri redirect_uris refresh_token resource response_type
     restore_data return_to role scope scope_set session source state subject time ticket token
-    token_endpoint_auth_method trusted user_code username vault vault_name vault_pick vaults verb version""".split()
+    token_endpoint_auth_method trusted user_code username vault vault_name vault_pick vaults verb version way""".split()
 )
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.one_of(TEXT, st.none(), st.booleans(), st.integers(), st.integers(-(2**80), 2**80), st.floats()),

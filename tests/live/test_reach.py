@@ -216,6 +216,16 @@ class EngineTests(TestCase):
                 await deferToThread(os.unlink, self.folder / "serve.json")
             self.nothing_is_left()
 
+    async def test_a_full_disk_does_not_keep_the_hub_open(self) -> None:
+        await self.open("tailscale-serve")
+
+        def full(file: ReachFile, record: Record | None) -> None:
+            raise OSError(28, "No space left on device")
+
+        self.patch(ReachFile, "write", full)
+        await self.close()
+        self.assertEqual((ways.served(self.folder), self.address.chosen), ({}, BEFORE))
+
     async def test_an_address_that_the_owner_changed_meanwhile_stays(self) -> None:
         await self.open("tailscale-serve")
         self.address.chosen = "https://mine.example.com"

@@ -28,6 +28,7 @@ BODIES: Mapping[tuple[str, str], Any] = {
     ("POST", "/api/auth/rotate-operator"): {},
     ("POST", "/api/settings/hub-origin"): {"hub_origin": "https://hub.example.com"},
     ("PUT", "/api/settings/hub-origin"): {"hub_origin": "https://hub.example.com"},
+    ("POST", "/api/reach"): {"way": "lan"},
     ("POST", "/api/account/step-up"): {"operation": "user.create"},
     ("POST", "/api/account/password"): {"new_password": "four small paper boats"},
     ("POST", "/admin/setup/expose"): {"expose_mode": "public", "hub_origin": "https://hub.example.com"},

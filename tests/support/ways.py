@@ -178,11 +178,12 @@ def _cloudflared(folder: Path, words: list[str], chosen: Mapping[str, Any]) -> N
                 "ERR", 'failed to request quick Tunnel: Post "https://api.trycloudflare.com/tunnel": dial tcp: refused'
             )
             sys.exit(1)
+        _here(folder, "cloudflared")
         _log("INF", "+" + "-" * 92 + "+")
         _log("INF", "|  Your quick Tunnel has been created! Visit it at (it may take some time to be reachable):  |")
         _log("INF", f"|  {QUICK.ljust(88)}  |")
         _log("INF", "+" + "-" * 92 + "+")
-        _stay(folder, "cloudflared")
+        _stay()
     if words == ["tunnel", "list", "--output", "json"]:
         tunnels = [{"id": "6ff42ae2", "name": name} for name in _tunnels(folder)]
         print(json.dumps(tunnels or None))
@@ -203,9 +204,10 @@ def _cloudflared(folder: Path, words: list[str], chosen: Mapping[str, Any]) -> N
             (folder / "tunnels").write_text("")
             print(f"Deleted tunnel {name}")
         case ["tunnel", "--config", file, "--no-autoupdate", "run", _]:
+            _here(folder, "cloudflared")
             _log("INF", f"Starting tunnel tunnelID=6ff42ae2 config={Path(file).name}")
             _log("INF", "Registered tunnel connection connIndex=0 connection=1 event=0 ip=198.41.200.13 protocol=quic")
-            _stay(folder, "cloudflared")
+            _stay()
         case _:
             _fail("Incorrect Usage.")
 
@@ -222,13 +224,18 @@ def _caddy(folder: Path, words: list[str], chosen: Mapping[str, Any]) -> None:
     (folder / "Caddyfile.seen").write_text(Path(words[2]).read_text())
     if chosen.get("mode") == "fail":
         _fail("Error: loading initial config: loading new config: listening on :443: bind: permission denied")
+    _here(folder, "caddy")
     print(json.dumps({"level": "info", "ts": 1.0, "msg": "serving initial configuration"}), file=sys.stderr, flush=True)
-    _stay(folder, "caddy")
+    _stay()
 
 
-def _stay(folder: Path, name: str) -> NoReturn:
-    """Go on until SIGTERM."""
+def _here(folder: Path, name: str) -> None:
+    """One that goes on running."""
     (folder / f"{name}-{os.getpid()}.pid").write_text(str(os.getpid()))
+
+
+def _stay() -> NoReturn:
+    """Go on until SIGTERM."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     while True:
         time.sleep(1)

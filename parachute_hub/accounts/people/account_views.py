@@ -215,5 +215,5 @@ def _count(number: int, noun: str) -> str:
 
 def _role(found: SignedIn) -> str:
     if is_limited(found.session):
-        return "signed in by a link: this browser uses notes and changes nothing about your account"
+        return "signed in by a link: this browser uses notes, and does not change your account"
     return "an administrator of this hub" if found.user.is_admin else "a member of this hub"

@@ -63,7 +63,8 @@ class SelfService:
         )
 
     async def change_name(self, signed_in: SignedIn, visitor: Visitor, name: str) -> None:
-        """Change what the person is called. Raises Refused 400."""
+        """Change what the person is called. Raises Refused 400, 403."""
+        _refuse_limited(signed_in)
         await self._people.set_display_name(signed_in.user, name, visitor.address)
 
     async def change_password(self, signed_in: SignedIn, visitor: Visitor, current: str, new: str) -> NewSession:
@@ -160,6 +161,6 @@ class SelfService:
 
 
 def _refuse_limited(signed_in: SignedIn) -> None:
-    """A browser that a link signed in ends no session but its own."""
+    """A browser that a link signed in changes nothing of the account, and ends no session but its own."""
     if policy.is_limited(signed_in.session):
         raise Refused(403, "signed_in_by_link", "A link signed you in here. Sign in with your password for this.")

@@ -114,6 +114,11 @@ class PhoneLinks:
             return opened, browser
         raise ended()
 
+    def person(self, link: PhoneLink) -> str:
+        """Whose notes the phone gets to use."""
+        user = self._users.by_id(link.user_id)
+        return "" if user is None else user.called
+
     async def enter(self, browser: str | None, visitor: Visitor) -> tuple[PhoneLink, NewSession | None]:
         """Sign in the browser that opened a link, once it was let in; None while it waits. Raises Refused 403, 410."""
         link_id, link = self._opened_by(browser)

@@ -61,13 +61,13 @@ class PhonePages:
 
     @app.route(HERE, methods=["POST"])
     def open(self, request: IRequest) -> bytes:
-        """`{token}`: binds the link to this browser. Returns the `number` that both devices show."""
+        """`{token}`: binds the link to this browser. Returns the `number` that both devices show, and whose it is."""
         form = self._browser.check_page(request)
         visitor = self._browser.visitor(request)
         link, value = self._links.open(form.text("token"), visitor)
         secure = not self._browser.is_plain(request)
         self._jar.write(request, cookies.PHONE, value, secure=secure, max_age=2 * OPENS, same_site="Strict")
-        return as_json(request, {"number": link.number, "interval": INTERVAL})
+        return as_json(request, {"number": link.number, "person": self._links.person(link)})
 
     @app.route(f"{HERE}/wait", methods=["POST"])
     async def wait(self, request: IRequest) -> bytes:
@@ -76,7 +76,8 @@ class PhonePages:
         waiting = self._browser.cookie(request, cookies.PHONE)
         link, entered = await self._links.enter(waiting, self._browser.visitor(request))
         if entered is None:
-            return as_json(request, {"state": "waiting", "number": link.number})
+            person = self._links.person(link)
+            return as_json(request, {"state": "waiting", "number": link.number, "person": person})
         self._jar.forget(request, cookies.PHONE, secure=not self._browser.is_plain(request))
         self._browser.enter(request, entered)
         return as_json(request, {"state": "allowed", "next": link.next_path})
@@ -88,12 +89,12 @@ class PhonePages:
         principal = self._sessions.recognise(request)
         if principal is None:
             raise Refused(401, "unauthenticated", "Sign in first.")
+        next_path = safe_next(read_form(request).text("next"), _HOME)
+        self._presence.prove(request, principal, OPERATION)
         issuer = self._origins.issuer()
         if not issuer.startswith("https://"):
             text = "A phone cannot reach this address safely. Open a way to your hub first."
             raise Refused(409, "address_not_safe", text)
-        next_path = safe_next(read_form(request).text("next"), _HOME)
-        self._presence.prove(request, principal, OPERATION)
         link_id, secret = await self._links.make(found, next_path)
         url = f"{issuer}{HERE}#{secret}"
         # Half a megabyte that only this needs.

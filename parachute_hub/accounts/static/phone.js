@@ -23,6 +23,7 @@ function show(part, problem) {
 async function follow(told) {
   show("wait")
   $("number").textContent = told.number
+  $("person").textContent = told.person
   while (told.state !== "allowed") {
     await new Promise((done) => setTimeout(done, 1000))
     try {

@@ -73,7 +73,7 @@ class PhoneLinkTests(PhoneCase):
         self.assertTrue(made["url"].startswith(f"{ORIGIN}/login/phone#"))
         self.assertEqual(self.looked(made)["state"], "waiting")
         told = self.opened(self.secret(made)).json()
-        self.assertEqual(self.waited().json(), {"state": "waiting", "number": told["number"]})
+        self.assertEqual(self.waited().json(), {"state": "waiting", "number": told["number"], "person": "ada"})
         self.assertEqual(
             self.looked(made),
             {"state": "opened", "number": told["number"], "device": "Safari on iPhone", "address": self.door.address},
@@ -216,6 +216,8 @@ class LimitedSessionTests(PhoneCase):
             answer = self.send("POST", path, body)
             self.assertEqual((answer.status, answer.json()["error"]), (403, "signed_in_by_link"), path)
         self.assertEqual(self.send("POST", "/api/phone-links").status, 403)
+        self.phone.get("/account/name")
+        self.assertEqual(self.phone.post("/account/name", {"display_name": "Eve"}).status, 403)
 
     def test_it_signs_out_itself_alone(self) -> None:
         self.entered()
