@@ -35,6 +35,7 @@ from parachute_hub.modules.launch.environment import BaseEnvironment
 from parachute_hub.modules.launch.fence import ModuleFence
 from parachute_hub.modules.launch.pages_seen import PageChecks
 from parachute_hub.modules.packages import bun as bun_program
+from parachute_hub.modules.state.allowances import KnownAllowances
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.memory.cgroup import Cgroup
@@ -113,7 +114,7 @@ def build_engine(
             confiner=confiner,
             under_way=core.front.under_way,
             sleeps=lambda short: _may_sleep(on_disk.directory, short) is not None,
-            allowance=on_disk.directory.allowance,
+            allowance=KnownAllowances(on_disk.directory).of,
             counters=counters,
             groups=ModuleGroups.prepare(counters),
             rest=core.rest,

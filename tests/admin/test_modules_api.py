@@ -30,6 +30,7 @@ from parachute_hub.modules.definition.links import Links
 from parachute_hub.modules.launch.configuration import Configuration
 from parachute_hub.modules.launch.environment import BaseEnvironment
 from parachute_hub.modules.packages.bun import NoBun
+from parachute_hub.modules.state.allowances import KnownAllowances
 from parachute_hub.site.auth import ADMIN, AUTH, Authenticator, Principal
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import MountedArea, Root
@@ -655,6 +656,7 @@ class Settings(ApiCase):
     def test_limits_hold_at_once(self) -> None:
         """No restart. Null is what the catalog or the manifest says, 0 no limit."""
         self.install(permissions={"memory": 300})
+        known = KnownAllowances(self.files.directory)
         usual = {"memory": 300 << 20, "cpu": None, "usual_memory": 300 << 20, "usual_cpu": None}
         self.assertEqual(self.module("toy")["limits"], usual)
         for body, memory, processor in (
@@ -668,6 +670,8 @@ class Settings(ApiCase):
             self.assertEqual({name: answer[name] for name in body}, body)
             expected = Allowance(memory=memory, processor=processor)
             self.assertEqual(self.files.directory.allowance("toy"), expected, body)
+            self.assertEqual(known.of("toy"), expected, body)
+            self.assertIs(known.of("toy"), known.of("toy"))
         self.assertEqual(self.supervisor.calls, [])
         self.assertEqual(self.heard.acts, [("module-limits", "toy")] * 5)
 
