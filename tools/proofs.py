@@ -85,6 +85,10 @@ PROOFS = {
         "kill -9 of the hub at any moment of a move to another machine or back, under writes: nothing lost or double",
         ("-m", "tests.live.link_kills"),
     ),
+    "host-kills": Proof(
+        "kill -9 of a module host at any time of moves there and back, under writes",
+        ("-m", "twisted.trial", "tests.live.module_host_kills"),
+    ),
     "stalled": Proof(
         "20,000 clients that stop moving cost a hub at most 40 MB and drive nobody out, beside nginx",
         ("-m", "bench.stalled"),
