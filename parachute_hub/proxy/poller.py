@@ -1,7 +1,7 @@
 """Sockets that an epoll of our own watches. The reactor watches that epoll as one reader.
 
-For each event of each socket the reactor sets up a logging context, and for each `write` it asks the kernel twice to
-watch. Here an event costs a third of that, and a write is one call of the kernel as long as nothing is queued.
+For each event of each socket the reactor sets up a logging context, and for each `write` it tells the kernel twice what
+to watch. Here it does the former for many events at once, and a write is one call as long as nothing is queued.
 """
 
 import select
@@ -91,7 +91,9 @@ class Poller:
                 return
 
     def connectionLost(self, reason: Failure) -> None:
-        """The reactor is stopping."""
+        """The reactor has stopped: every connection ends, as those do that the reactor watches itself."""
+        for one in tuple(self._sockets.values()):
+            one.lost(reason)
 
 
 class PolledSocket:
@@ -199,6 +201,11 @@ class PolledSocket:
     def abortConnection(self) -> None:
         self._release()
         self._shell.abortConnection()
+
+    def lost(self, reason: Failure) -> None:
+        """Nobody watches any more."""
+        self._release()
+        self._shell.connectionLost(reason)
 
     def pauseProducing(self) -> None:
         if self._released:

@@ -6,6 +6,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import deferLater
@@ -334,6 +335,14 @@ class PollerTests(TestCase):
         self.assertNotIn(poller, REAL.getReaders())
         near.transport.loseConnection()
         await turn()
+        await port.stopListening()
+
+    async def test_connections_end_with_the_reactor(self) -> None:
+        near, far, port, poller = await self.attached()
+        near.transport.write(LONG)
+        poller.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(near.events, ["ConnectionLost"])
+        self.assertNotIn(poller, REAL.getReaders())
         await port.stopListening()
 
     async def test_other_transports_stay(self) -> None:
