@@ -38,10 +38,7 @@ def add_words(words: Words) -> None:
 def listing(arguments: Namespace) -> int:
     """The ways, with the reason against each that cannot begin."""
     answer = client_of(arguments).call("GET", f"{_PATH}/ways")
-    rows = [
-        (way["id"], _AUDIENCES[way["audience"]], "ready" if not way["refused"] else f"{way['refused']} {way['remedy']}")
-        for way in answer["ways"]
-    ]
+    rows = [(way["id"], _AUDIENCES[way["audience"]], _missing(way) or "ready") for way in answer["ways"]]
     head = table(("WAY", "REACHED BY", ""), rows, terminal())
     show(arguments, answer, f"{head}\n\n{_told(answer)}\nOpen one: parachute expose start WAY")
     return 0
@@ -64,7 +61,7 @@ def begin(arguments: Namespace) -> int:
     plans = client.call("GET", with_query(f"{_PATH}/ways", given))["ways"]
     plan = next(one for one in plans if one["id"] == arguments.way)
     if plan["refused"]:
-        raise CommandError(f"{plan['refused']} {plan['remedy']}".strip())
+        raise CommandError(_missing(plan))
     if plan["wrong"]:
         raise CommandError(plan["wrong"], code=2)
     print(_planned(plan), file=sys.stderr)
@@ -114,6 +111,11 @@ def _wait(client: HubClient, arguments: Namespace) -> dict[str, Any]:
         if time.monotonic() > deadline:
             raise CommandError("It is still not done. `parachute expose status` tells how it ends.")
         time.sleep(_POLL)
+
+
+def _missing(way: Mapping[str, Any]) -> str:
+    remedy = way["remedy"]
+    return f"{way['refused']} {f'Open {remedy} in the browser.' if remedy.startswith('/') else remedy}".strip()
 
 
 def _planned(plan: Mapping[str, Any]) -> str:

@@ -160,3 +160,21 @@ class BareVaultTests(SynchronousTestCase):
             decision = Planner(hops=0, target_bytes=100).plan(table, "192.0.2.1", raw).decision
             assert isinstance(decision, ModuleRequest), target
             self.assertIsNone(decision.refusal, target)
+
+
+class TrustTests(SynchronousTestCase):
+    def test_a_program_on_this_machine_speaks_for_its_clients_while_it_is_trusted(self) -> None:
+        raw = b"GET /notes HTTP/1.1\r\nHost: hub.test\r\nX-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https"
+        planner = Planner(hops=0, target_bytes=100)
+        for trusted, peer, tls, address, scheme in (
+            (False, "127.0.0.1", False, "127.0.0.1", "http"),
+            (True, "127.0.0.1", False, "203.0.113.9", "https"),
+            (True, "192.168.1.5", False, "192.168.1.5", "http"),
+            (True, "127.0.0.1", True, "127.0.0.1", "https"),
+            (True, "192.168.1.5", True, "192.168.1.5", "https"),
+            (False, "127.0.0.1", False, "127.0.0.1", "http"),
+        ):
+            planner.trusts_local = trusted
+            planner.forget()
+            caller = planner.plan(TABLE, peer, raw, tls).caller
+            self.assertEqual((caller.address, caller.scheme), (address, scheme), (trusted, peer, tls))
