@@ -7,7 +7,7 @@ from twisted.python import usage
 
 from parachute_hub.settings import BadSetting, Settings, from_process
 from parachute_hub.system.hardening import harden
-from parachute_hub.system.loading import without
+from parachute_hub.system.loading import lazily, without
 
 if TYPE_CHECKING:
     from parachute_hub.app.service import Hub
@@ -53,6 +53,8 @@ def makeService(options: Options) -> IService:
     with without(*(() if settings.listen.startswith("ssl:") else ("OpenSSL",))):
         import twisted.web.client  # noqa: F401
         from twisted.internet import reactor
+    with lazily("werkzeug"):  # Its routing does without its server and test client.
+        import werkzeug  # noqa: F401
     from parachute_hub.app import proving
     from parachute_hub.app.listening import CannotListen
     from parachute_hub.system.home import HomeError

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
@@ -24,6 +25,10 @@ class _Unloaded(ModuleType):
     """A module whose code has not run. Whatever is missing in it makes it run."""
 
     def __getattr__(self, name: str) -> Any:
+        # `from package import module` asks for it as an attribute first.
+        inner = f"{self.__name__}.{name}"
+        if "__path__" in vars(self) and PathFinder.find_spec(inner, self.__path__) is not None:
+            return import_module(inner)
         load(self)
         return ModuleType.__getattribute__(self, name)
 
@@ -70,29 +75,33 @@ def _stamp(file: str | None) -> tuple[int, int] | None:
 
 
 class _LateFinder(MetaPathFinder):
+    def __init__(self, packages: tuple[str, ...]) -> None:
+        self._packages = packages
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         spec = PathFinder.find_spec(fullname, path, target)
-        if spec is not None and spec.loader is not None and spec.submodule_search_locations is None:
+        if spec is None or spec.loader is None:
+            return spec
+        if spec.submodule_search_locations is None or fullname in self._packages:
             spec.loader = _LateLoader(spec.loader, spec.origin)
         return spec
 
 
-_FINDER = _LateFinder()
-
-
 @contextmanager
-def lazily() -> Iterator[None]:
+def lazily(*packages: str) -> Iterator[None]:
     """Modules that are imported for the first time in this block are loaded when they are first used.
 
-    Their packages are loaded at once. A mistake in a module shows at its first use, as an exception there.
+    Their packages are loaded at once, but for `packages`: of those, modules can be used without what else the package
+    offers. A mistake in a module shows at its first use, as an exception there.
     """
-    sys.meta_path.insert(0, _FINDER)
+    finder = _LateFinder(packages)
+    sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
-        sys.meta_path.remove(_FINDER)
+        sys.meta_path.remove(finder)
 
 
 def is_loaded(module: ModuleType) -> bool:

@@ -80,6 +80,8 @@ _RARE = {
     "service_identity": "the first outgoing connection over TLS",
     "twisted.mail": "nobody",
     "unittest": "tests",
+    "werkzeug.serving": "nobody",
+    "werkzeug.test": "nobody",
     "webauthn": "the process that verifies a passkey",
     "zeroconf": "a hub with a name in the local network",
     "wsgiref": "treq, prometheus_client",

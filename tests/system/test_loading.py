@@ -30,6 +30,22 @@ class LazilyTests(LateCase):
         __import__("late_c")
         self.assertTrue(loading.is_loaded(self.late("late_c")))
 
+    def test_a_package_whose_modules_are_used_without_itself(self) -> None:
+        self.written({"late_p": ""})
+        package = Path(sys.path[0]) / "late_q"
+        package.mkdir()
+        (package / "__init__.py").write_text("from late_q import part, other\nWHOLE = part.X\n")
+        (package / "part.py").write_text("X = 1\n")
+        (package / "other.py").write_text("X = 2\n")
+        for name in ("late_q", "late_q.part", "late_q.other"):
+            self.addCleanup(sys.modules.pop, name, None)
+        with loading.lazily("late_q"):
+            whole = __import__("late_q")
+        self.assertEqual(__import__("late_q.part", fromlist=["X"]).X, 1)
+        self.assertNotIn("late_q.other", sys.modules)
+        self.assertEqual(whole.WHOLE, 1)
+        self.assertIn("late_q.other", sys.modules)
+
     def test_outside_of_the_block_imports_are_as_ever(self) -> None:
         self.written({"late_d": "import late_e\n", "late_e": "ANSWER = 42\n"})
         loading.load(self.late("late_d"))

@@ -159,7 +159,7 @@ class HealthCheck:
         misses = spared = 0
         due = self._next()
         while True:
-            await self._sleep(max(0.0, due - self.now()))
+            await self._sleep(max(0.0, due - self.clock.seconds()))
             due = self._next()
             # Whether it hangs matters to those who use it.
             if self.rest is not None and self.rest.is_resting and not misses and spared < self.timing.spared:
@@ -184,7 +184,7 @@ class HealthCheck:
     def _next(self) -> float:
         """The multiple of the period nearest to one from now, so that all modules are asked in one moment."""
         period = self.timing.liveness_period
-        return round(self.now() / period + 1) * period
+        return round(self.clock.seconds() / period + 1) * period
 
     async def pause(self) -> None:
         """After an error."""
