@@ -17,6 +17,8 @@ from parachute_hub.modules.packages.bun import find
 
 ROOT = Path(__file__).parents[2]
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+# Without what this environment can import.
+BARE = str(Path(sys.base_prefix) / "bin" / "python3")
 HOOK = "import sys; sys.path.insert(0, 'tools/backend'); import parachute_backend as backend; "
 
 
@@ -56,9 +58,10 @@ class WheelTests(SynchronousTestCase):
 
     def test_a_clone_becomes_an_sdist_and_that_a_wheel_without_bun_or_network(self) -> None:
         made = self.run_words(
-            [sys.executable, "-c", HOOK + f"backend.build_sdist({str(self.out)!r})"],
+            [BARE, "-c", HOOK + f"backend.build_sdist({str(self.out)!r})"],
             self.clone,
             PARACHUTE_BUN=str(find(None)),
+            PYTHONSAFEPATH="1",  # As pipx has it.
         )
         self.assertEqual(made.returncode, 0, made.stdout + made.stderr)
         [sdist] = self.out.glob("*.tar.gz")

@@ -134,6 +134,8 @@ def find_bun(version: str) -> Path:
 
 
 def _run(words: list[str], folder: Path) -> None:
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    # pipx sets PYTHONSAFEPATH, with which Python does not look for `tools` where it is started.
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    done = subprocess.run(words, cwd=folder, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CannotBuild(f"`{' '.join(words)}` failed in {folder}:\n{done.stdout}{done.stderr}")
