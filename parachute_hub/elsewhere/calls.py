@@ -91,8 +91,8 @@ class _Body(Protocol):
             self._ended.errback(Failure(error))
 
 
-def _persistent(self: "Caller") -> HTTPConnectionPool:
-    pool = HTTPConnectionPool(self.dialer.reactor, persistent=True)
+def _connections(self: "Caller") -> HTTPConnectionPool:
+    pool = HTTPConnectionPool(self.dialer.reactor, persistent=self.known)
     pool.maxPersistentPerHost = _CONNECTIONS
     pool.cachedConnectionTimeout = _KEEP_SECONDS
     return pool
@@ -100,11 +100,15 @@ def _persistent(self: "Caller") -> HTTPConnectionPool:
 
 @define(kw_only=True)
 class Caller:
-    """Asks one machine. `headers` are added to each request, such as what authenticates the hub."""
+    """Asks one machine. `headers` are added to each request, such as what authenticates the hub.
+
+    A `known` machine is one's own; any other may send no more than `pinned.MOST_RECEIVED` bytes, heads included.
+    """
 
     dialer: Dialer
     headers: Callable[[], Mapping[str, str]] = field(default=dict)
-    _pool: HTTPConnectionPool = field(default=Factory(_persistent, takes_self=True), init=False)
+    known: bool = False
+    _pool: HTTPConnectionPool = field(default=Factory(_connections, takes_self=True), init=False)
 
     async def json(
         self,
@@ -161,7 +165,8 @@ class Caller:
     async def _asked(
         self, method: str, path: str, take: Callable[[bytes], object], body: Any, headers: Mapping[str, str], most: int
     ) -> int:
-        agent = Agent.usingEndpointFactory(self.dialer.reactor, DialedEndpoint(self.dialer), pool=self._pool)
+        endpoints = DialedEndpoint(self.dialer, bounded=not self.known)
+        agent = Agent.usingEndpointFactory(self.dialer.reactor, endpoints, pool=self._pool)
         sent = {"User-Agent": "parachute-hub", **self.headers(), **headers}
         fields = Headers({name: [value] for name, value in sent.items()})
         try:

@@ -28,6 +28,7 @@ from parachute_hub.link.certificates import PinnedTLS, key_of, peer_key
 from parachute_hub.modules.state.link import Address, Near, nearness
 from parachute_hub.proxy.transport import prepare_far
 from parachute_hub.supervise.far import Unreached
+from parachute_hub.system.pinned import BoundedEndpoint
 
 CONNECT_SECONDS: Final = 5.0
 _BAD_CERTIFICATE: Final = "certificate verify failed"
@@ -287,12 +288,16 @@ class _Once(ClientFactory):
 @implementer(IStreamClientEndpoint, IAgentEndpointFactory)
 @frozen
 class DialedEndpoint:
-    """The dialer as an endpoint, for an HTTP agent: every URL leads to the one machine."""
+    """The dialer as an endpoint, for an HTTP agent: every URL leads to the one machine. `bounded` limits what it may
+    send.
+    """
 
     dialer: Dialer
+    bounded: bool = False
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        return cast(IStreamClientEndpoint, self)
+        here = cast(IStreamClientEndpoint, self)
+        return BoundedEndpoint(here) if self.bounded else here
 
     def connect(self, protocolFactory: Any) -> "Deferred[Any]":
         connected: Deferred[Any] = Deferred(lambda _: None)

@@ -1,6 +1,7 @@
 """What the owner does with links: set, pair, renew and end them."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -100,9 +101,14 @@ class Linking:
         link = evolve(link, pin=pin)
         try:
             await self.links.in_thread(self.links.keys.write, link.id, identity)
-        except OSError as error:
+            await self.links.store(short, link)
+        except (OSError, Refused) as error:
+            # The host must not wait for a hub that has no key for it.
+            with suppress(Unreached, CallRefused):
+                await machine.call("POST", "/unpair", {})
+            if isinstance(error, Refused):
+                raise
             raise not_stored(error, f"The link's key could not be stored: {error.strerror}.") from None
-        await self.links.store(short, link)
         return link
 
     async def renew(self, short: str) -> Link:

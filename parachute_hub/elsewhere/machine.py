@@ -1,5 +1,6 @@
 """The other machine of one module: what is proxied to it, and what the hub asks of it."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
@@ -10,6 +11,7 @@ from twisted.logger import Logger
 from parachute_hub.elsewhere.calls import Caller, CallRefused
 from parachute_hub.elsewhere.dial import Dialer
 from parachute_hub.modules.state.link import Link
+from parachute_hub.modules.state.services_file import RegistryRefused
 from parachute_hub.supervise.far import Sighting, Unreached, Word
 
 CONTROL: Final[Mapping[str, str]] = {"X-Parachute-Link": "control"}
@@ -24,6 +26,7 @@ _POLL_SECONDS: Final = 0.5
 _LOOK_SECONDS: Final = 5.0
 _UNWELL: Final = 500
 _LINES: Final = 500
+_ID = re.compile(r"[0-9A-Za-z-]{1,64}\Z").match
 
 
 class Knows(Protocol):
@@ -73,7 +76,7 @@ class FarMachine:
         if self.dialer is not dialer:
             self.caller.close()
         self.link, self.dialer = link, dialer
-        self.caller = Caller(dialer=dialer, headers=self._headers)
+        self.caller = Caller(dialer=dialer, headers=self._headers, known=link.paired)
 
     # --- for the proxy
 
@@ -111,8 +114,13 @@ class FarMachine:
         state = await self.state()
         mounts = state.get("mounts")
         if isinstance(mounts, list) and mounts != self._mounts and all(isinstance(path, str) for path in mounts):
-            await self.knows.mounted(self.short, mounts)
             self._mounts = mounts
+            try:
+                await self.knows.mounted(self.short, mounts)
+            except RegistryRefused as refused:
+                self._log.warn(
+                    "The mounts that {short} has there are not taken: {why}", short=self.short, why=str(refused)
+                )
         disk = state.get("disk")
         return Sighting(
             state=_text(state.get("state")) or "crashed",
@@ -177,7 +185,7 @@ class FarMachine:
         if (state.get("package"), state.get("version")) == here:
             return
         begun = await self.call("POST", "/install", {"package": package, "version": version, "allow_new": True})
-        job = _text(begun.get("job")) if isinstance(begun, dict) else ""
+        job = id_in(begun, "job")
         by = self.now() + _INSTALL_SECONDS
         while self.now() < by:
             told = await self.call("GET", f"/jobs/{job}")
@@ -213,6 +221,14 @@ class FarMachine:
         if self.link.paired:
             return CONTROL
         return {TOKEN_HEADER: self._token} if self._token else {}
+
+
+def id_in(answer: object, name: str) -> str:
+    """An id that becomes part of a path. Raises Unreached."""
+    value = answer.get(name) if isinstance(answer, dict) else None
+    if not isinstance(value, str) or _ID(value) is None:
+        raise Unreached("refused", "It answers, but not as a host for modules does.")
+    return value
 
 
 def _text(value: object) -> str:

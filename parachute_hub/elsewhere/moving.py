@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from parachute_hub.elsewhere.blobs import Courier, Spoilt, assemble
 from parachute_hub.elsewhere.calls import CallRefused
 from parachute_hub.elsewhere.links import Links
-from parachute_hub.elsewhere.machine import API, FarMachine
+from parachute_hub.elsewhere.machine import API, FarMachine, id_in
 from parachute_hub.jobs.model import Job
 from parachute_hub.jobs.runner import JobFailed, Work
 from parachute_hub.link.files import FileEntry, UnsafeFiles, Walk, checked, digest
@@ -114,7 +114,7 @@ class Mover:
             raise JobFailed("The other machine does not say which files it lacks.")
         missing = {one for one in begun["missing"] if isinstance(one, str)}
         total = sum({entry.sha256: entry.size for entry in files if entry.sha256 in missing}.values())
-        move, courier = str(begun.get("move")), self._courier(machine)
+        move, courier = id_in(begun, "move"), self._courier(machine)
         await courier.send(folder, files, missing, move, self._counted(work, total), changing=changing)
         return move
 

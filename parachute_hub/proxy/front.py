@@ -28,7 +28,7 @@ from parachute_hub.proxy.model import HasSession, ModuleStates, ModuleView, NoTo
 from parachute_hub.proxy.module_cookies import CookieLedger
 from parachute_hub.proxy.plan import ModuleRequest, Plan, Planner
 from parachute_hub.proxy.pool import Pool
-from parachute_hub.proxy.routes import ErrorResponse, Mount, Table, ToSite
+from parachute_hub.proxy.routes import NOT_FOUND, ErrorResponse, Mount, Table, ToSite
 from parachute_hub.proxy.shares import Shares
 from parachute_hub.proxy.site_channel import SiteChannel
 from parachute_hub.proxy.stalls import Stalls
@@ -42,6 +42,7 @@ _TICK = 1.0
 _REST_AFTER = 30.0
 # Platforms restart a hub that does not answer it.
 _HEALTH = b"/health"
+_CONTROL = b"/.parachute/host"
 
 
 class NoModules:
@@ -231,6 +232,8 @@ class Front(Factory):
         view = backend.modules.view(mount.short)
         if view is None:
             return pages.unavailable(mount.short, None, self.seconds())
+        if view.remote is not None and passage.head.split(b" ", 2)[1].lower().startswith(_CONTROL):
+            return NOT_FOUND
         asleep = not view.is_up if view.remote is not None else view.open_port != mount.port
         if asleep and not view.wakes:
             return pages.unavailable(mount.short, view, self.seconds())

@@ -106,7 +106,7 @@ class ErrorResponse:
 
 Decision: TypeAlias = ToSite | ToModule | ErrorResponse
 _TO_SITE = ToSite()
-_NOT_FOUND = ErrorResponse(404, "not_found", "not found")
+NOT_FOUND = ErrorResponse(404, "not_found", "not found")
 _NO_VAULT = ErrorResponse(
     404, "vault_module_not_running", "No vault is installed here. Install one on the Modules page."
 )
@@ -243,7 +243,7 @@ def _own(segment: bytes) -> Decision:
 
 def _nowhere(path: bytes) -> ErrorResponse:
     """The same response whether nothing exists or the caller must not know about it."""
-    return evolve(_NOT_FOUND, detail={"path": path.decode("latin-1")})
+    return evolve(NOT_FOUND, detail={"path": path.decode("latin-1")})
 
 
 def _origin_form(table: Table, host: bytes, target: bytes) -> bytes | ErrorResponse:

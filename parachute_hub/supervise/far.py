@@ -227,6 +227,7 @@ class FarModule:
 
     def _broken(self, failure: Any) -> None:
         self._log.failure("Looking at the other machine of {short} failed", failure, short=self.short)
+        self._missed(Unreached("refused", "The hub does not understand what it answers."))
 
     def _ended(self, _: object) -> None:
         self._looking = False

@@ -114,7 +114,7 @@ class FarServer:
                     data += more
                 head, _, data = data.partition(b"\r\n\r\n")
                 self.heads.append(head)
-                if head.startswith(b"GET /hello/health "):
+                if head.split(b" ", 2)[1] in (b"/hello/health", b"/health"):
                     client.sendall(answer(b"ok"))
                 else:
                     self.behave(client, head)

@@ -177,6 +177,22 @@ class LyingTests(LinkCase):
         self.far.behave = lambda client, head: client.sendall(b"SMTP ready\r\n\r\n")
         self.assertEqual(self.ask().status, 502)
 
+    def test_a_visitor_steers_no_host(self) -> None:
+        """Not even where the mount is taken off the path."""
+        self.hub.install("scribe")
+        given = {"address": self.address, "private": True, "ca": public_part(self.far.pem)}
+        self.hub.client.call("PUT", "/api/links/scribe", given)
+        self.assertEqual(self.ask("/scribe/health").body, b"ok")
+        for path in (
+            "/scribe/.parachute/host/unpair",
+            "/scribe/.PARACHUTE/host/state",
+            "/scribe//.parachute/host/stop",
+        ):
+            self.assertIn(
+                self.ask(path, method="POST", headers={"X-Parachute-Link": "control"}).status, (400, 401, 404)
+            )
+        self.assertFalse([head for head in self.far.heads if b"parachute/host" in head.lower()])
+
     def test_a_large_answer_is_not_kept(self) -> None:
         """Whoever does not read it costs the hub little, and one who leaves ends it."""
         self.link()
