@@ -209,8 +209,9 @@ async def compose(core: ProcessContext) -> Composition:
             partial(every, core.reactor, TRIM_SECONDS, give_back, "Returning free memory"),
         ),
         begin=reach.begin,
+        end=reach.end,
         lasting=reach.lasting,
-        leaving=(streams.end, partial(audit.note_stop, accounts), reach.end),
+        leaving=(streams.end, partial(audit.note_stop, accounts)),
         closing=(hash_threads.stop, engine.modules.files.outside.files.stop, database.close),
     )
 

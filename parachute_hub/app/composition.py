@@ -18,8 +18,8 @@ from parachute_hub.system.reactor_lag import LagProbe
 class Composition:
     """The running hub (implements `service.Composed`).
 
-    `timers` start the site's periodic tasks, `begin` runs last at the start. `leaving` runs before the modules stop,
-    `closing` after. `lasting` are the processes that a newer hub starts anew.
+    `timers` start the site's periodic tasks, `begin` runs last at the start, `end` when the hub stops for good.
+    `leaving` runs before the modules stop, `closing` after. `lasting` are the processes that a newer hub starts anew.
     """
 
     backend: Backend
@@ -30,6 +30,7 @@ class Composition:
     _left: Left | None = None
     _timers: Sequence[Callable[[], LoopingCall]] = ()
     _begin: Callable[[], object] = field(default=lambda: None)
+    _end: Callable[[], object] = field(default=lambda: None)
     _lasting: Callable[[], set[int]] = field(default=set)
     _leaving: Sequence[Callable[[], object]] = ()
     _closing: Sequence[Callable[[], object]] = ()
@@ -92,6 +93,7 @@ class Composition:
 
     async def stop(self) -> None:
         """Cancel and undo jobs, stop the modules, close everything."""
+        self._end()
         for leave in self._leaving:
             leave()
         for timer in self._running:
