@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory
 from twisted.internet.task import LoopingCall
@@ -118,21 +119,33 @@ class Host(Hub):
             self.front.control = Control(
                 gate=self.gate, module=composed.module, moves=composed.moves, files=self.writer
             )
-            self._show_code(fresh=True)
+            # A full disk keeps it from being made, not the host from starting.
+            await self._show_code(fresh=True).addErrback(
+                lambda failure: self.log.error("No code can be shown: {why}", why=failure.getErrorMessage())
+            )
             self._showing = every(self.reactor, _CODE_SECONDS, self._show_code, "Showing a code")
             return composed
 
         return begin
 
-    def _show_code(self, fresh: bool = False) -> None:
+    def _show_code(self, fresh: bool = False) -> "Deferred[None]":
         """While no hub is paired: a code, again when it has run out. One that was guessed wrongly is not replaced."""
-        record, now = self.gate.record(), time.time()
-        if record is None or record.hub is not None:
-            return
-        if fresh or not (self.records.offered(now) or self.records.is_burnt()):
-            for line in offer(self.records, address_of(self.settings), now):
+
+        def shown(lines: list[str]) -> None:
+            for line in lines:
                 # As it is: a log that masks secrets would mask it.
                 self.log.info("", module_line=line)
+
+        return self.writer.surely(self._code, fresh).addCallback(shown)
+
+    def _code(self, fresh: bool) -> list[str]:
+        """The lines to show, if any. Blocks. Raises OSError."""
+        record, now = self.gate.record(), time.time()
+        if record is None or record.hub is not None:
+            return []
+        if not fresh and (self.records.offered(now) or self.records.is_burnt()):
+            return []
+        return offer(self.records, address_of(self.settings), now)
 
     async def _leave(self) -> None:
         if self._showing is not None:

@@ -103,6 +103,13 @@ class Moves:
         self._places = {entry.sha256: (entry.path, entry.size) for entry in found}
         return found
 
+    def _here(self) -> set[str]:
+        """The hashes of the files that need not be sent. What cannot be moved away does not keep others from coming."""
+        self._places = {}
+        with contextlib.suppress(Refused):
+            self.files()
+        return set(self._places)
+
     def open(self, sha256: str) -> tuple[BinaryIO, int]:
         """A file of the last listing and its size. Raises Refused 404 if there is none any more."""
         place = self._places.get(sha256)
@@ -126,7 +133,7 @@ class Moves:
         wanted = _sizes(files)
         self._move = None
         self._drop_uploads(wanted)
-        here = {entry.sha256 for entry in self.files()}
+        here = self._here()
         missing = [hashed for hashed in sorted(wanted) if hashed not in here and not self._blob(hashed).is_file()]
         # Files with equal content, and those that are here already, are copied.
         linked = sum(size for hashed, size in wanted.items() if self._blob(hashed).is_file())
@@ -156,7 +163,7 @@ class Moves:
             raise Refused(409, "other_files", "These are not the files with which the move began.")
         incoming = self._folder / f"{_INCOMING}{move}"
         former = self._folder / f"{_FORMER}{int(self._now())}-{move}"
-        self.files()
+        self._here()
         try:
             self._build(incoming, current.files)
             os.sync()
