@@ -56,6 +56,8 @@ def refusal_of(error: BaseException | None) -> Refused:
     if isinstance(error, Refused):
         return error
     trouble = storage_trouble(error)
+    if trouble is not None and trouble.kind == "full":
+        return Refused(trouble.status, trouble.error, "The host's disk is full. Make room on it, then try again.")
     if trouble is not None:
         return Refused(trouble.status, trouble.error, trouble.text)
     return Refused(500, "internal_error", "Something went wrong on the module host. Its log has the details.")

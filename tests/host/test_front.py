@@ -379,6 +379,8 @@ class DataTests(FrontCase):
         self.patch(self.moves, "receive", lambda *arguments: Full())
         status, told = self.ask("PUT", f"{move}/blobs/{entry['sha256']}", self.NEW)
         self.assertEqual((status, told["error"]), (507, "disk_full"))
+        # The hub's Settings free no space there.
+        self.assertNotIn("Settings", told["error_description"])
 
     def test_a_file_is_sent_at_the_pace_of_the_hub(self) -> None:
         (self.data / "note").write_bytes(self.NEW)
