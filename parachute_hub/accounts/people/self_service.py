@@ -85,15 +85,18 @@ class SelfService:
         return await self._write(self._second_factor.start, signed_in.user.id, signed_in.user.username, host)
 
     def started_second_factor(self, signed_in: SignedIn, host: str) -> Started | None:
-        """An unconfirmed second factor, if any."""
+        """An unconfirmed second factor, if any; none for a browser that a link signed in."""
+        if policy.is_limited(signed_in.session):
+            return None
         return self._second_factor.started(signed_in.user.id, signed_in.user.username, host)
 
     async def confirm_second_factor(
         self, signed_in: SignedIn, visitor: Visitor, code: str
     ) -> tuple[NewSession, list[str]]:
         """Enable it and return the recovery codes, shown once. Other sessions end, since they never used a second
-        factor.
+        factor. Raises Refused 400, 403 or 409.
         """
+        _refuse_limited(signed_in)
 
         def confirm() -> tuple[NewSession, list[str]]:
             codes = self._second_factor.confirm(signed_in.user.id, code)

@@ -11,6 +11,7 @@ from parachute_hub.accounts.model import NewSession, PendingSecondFactor, Signed
 from parachute_hub.accounts.pages import fill
 from parachute_hub.accounts.passkeys.entry import PasskeySignIn, SecondFactors
 from parachute_hub.accounts.passkeys.views import obstacle
+from parachute_hub.accounts.sessions import policy
 from parachute_hub.accounts.sessions.browser import ARRIVAL, Browser
 from parachute_hub.accounts.sessions.csrf import token_for
 from parachute_hub.accounts.sessions.session_auth import CHANGE_PASSWORD, SessionRecogniser
@@ -62,10 +63,13 @@ class LoginPages:
 
     @app.route("/login", methods=["GET", "HEAD"])
     async def ask(self, request: IRequest) -> bytes:
-        """The form; a signed-in user is redirected, unless an app requires a new sign-in (`again`)."""
+        """The form; a signed-in user is redirected, unless an app requires a new sign-in (`again`), or a link made the
+        session, which gets to do more with the password.
+        """
         next_path = safe_next(query(request, "next"), "")
         found = self._sessions.signed_in(request)
-        if found is not None and query(request, "again") != "1":
+        whole = found is not None and not policy.is_limited(found.session)
+        if found is not None and whole and query(request, "again") != "1":
             return see_other(request, _target(NewSession(user=found.user, token="", device=""), next_path))
         return await self._form(request, next_path)
 

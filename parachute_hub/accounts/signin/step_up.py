@@ -3,7 +3,7 @@
 import re
 from collections import OrderedDict
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.model import Clock, Random, SignedIn, Visitor
@@ -148,13 +148,17 @@ class ProofsOfPresence:
         code: str = "",
         passkey: str = "",
     ) -> tuple[str, float]:
-        """A proof for this session and operation, and its expiry (epoch seconds). Raises like `verify`."""
+        """A proof for this session and operation, and its expiry (epoch seconds). Raises like `verify`.
+
+        Forms ask for the password, which a code does not replace, and no proof leads to another.
+        """
         _refuse_limited(signed_in)
         _check(operation)
         if passkey:
             await self._verify_passkey(signed_in, visitor, operation, passkey)
         else:
-            await self.verify(signed_in, visitor, password=password, code=code)
+            code = "" if operation.startswith(page_operation("")) else code
+            await self.verify(signed_in, evolve(visitor, proof=""), password=password, code=code)
         return self.grant(signed_in.session.id, operation)
 
     def grant(self, holder: str, operation: str) -> tuple[str, float]:

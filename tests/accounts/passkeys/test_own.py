@@ -163,6 +163,19 @@ class ConfirmTests(PasskeyCase):
         self.assertEqual(self.tab.post("/account/2fa", {"action": "start", "__proof": proof}).status, 200)
         self.assertEqual(self.tab.post("/account/2fa", {"action": "start", "__proof": proof}).status, 401)
 
+    def test_a_code_stands_in_for_no_password_on_a_page(self) -> None:
+        app, _ = self.enrol(self.tab)
+        for operation, status in (("user.invite", 200), ("page:/account/change-password", 400)):
+            code = app.at(int(self.door.now))
+            answer = self.json(self.tab, "/api/account/step-up", operation=operation, code=code)
+            self.assertEqual(answer.status, status, operation)
+            self.door.now += 60
+
+    def test_a_proof_gives_no_other_proof(self) -> None:
+        proof = self.confirm(self.tab, "page:/api/account/step-up").json()["proof"]
+        answer = self.json(self.tab, "/api/account/step-up", operation="user.invite", __proof=proof)
+        self.assertEqual(answer.status, 400)
+
     def test_without_a_passkey_there_is_nothing_to_sign(self) -> None:
         grace = self.member()
         self.assertEqual(self.json(grace, "/api/account/step-up/options", operation="user.invite").status, 409)

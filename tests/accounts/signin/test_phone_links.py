@@ -3,6 +3,8 @@
 from typing import Any
 from urllib.parse import urlsplit
 
+import pyotp
+
 from parachute_hub.accounts.signin.phone_links import OPENS
 from tests.accounts.doors import DoorCase
 from tests.support.asking import Answer
@@ -229,6 +231,19 @@ class LimitedSessionTests(PhoneCase):
         self.assertEqual(self.send("DELETE", f"/api/account/sessions/{own}").status, 200)
         self.assertFalse(self.phone.get_json("/api/me")["hasSession"])
 
+    def test_what_the_other_device_has_begun_makes_it_no_whole_one(self) -> None:
+        self.entered()
+        body = f'{{"password": "{PASSWORD}"}}'.encode()
+        begun = self.laptop.send_json("POST", "/api/account/2fa/start", body, **self.csrf(self.laptop)).json()["secret"]
+        code = pyotp.TOTP(begun).at(int(self.door.now))
+        answer = self.send("POST", "/api/account/2fa/confirm", f'{{"code": "{code}"}}'.encode())
+        self.assertEqual((answer.status, answer.json().get("error")), (403, "signed_in_by_link"))
+        self.phone.get("/account/2fa")
+        page = self.phone.post("/account/2fa", {"action": "confirm", "code": "000000"})
+        self.assertEqual(page.status, 403)
+        self.assertNotIn(begun[:4].encode(), page.body)
+        self.assertEqual(self.phone.get_json("/api/me")["user"]["role"], "member")
+
     def test_it_is_listed_and_signed_out_by_the_other_device(self) -> None:
         self.entered()
         self.assertIn(b"signed in by a link", self.laptop.get("/account/sessions").body)
@@ -238,6 +253,7 @@ class LimitedSessionTests(PhoneCase):
 
     def test_the_password_makes_it_a_whole_one(self) -> None:
         self.entered()
+        self.assertIn(b'name="password"', self.phone.get("/login").body)
         self.sign_in(tab=self.phone)
         self.assertEqual(self.phone.get_json("/api/me")["user"]["role"], "admin")
 
