@@ -36,8 +36,12 @@ class Tailscale:
 
 @frozen(kw_only=True)
 class Served:
-    """What Tailscale serves at one name, port 443. `proxy` is where `/` leads, `funnel` whether from the internet."""
+    """What Tailscale serves at one name, port 443. `proxy` is where `/` leads, `funnel` whether from the internet.
 
+    Not `known`: it did not say, and may serve anything.
+    """
+
+    known: bool = True
     proxy: str = ""
     other: bool = False
     funnel: bool = False
@@ -106,7 +110,10 @@ def tailscale_of(output: str) -> Tailscale:
 
 def served_at(output: str, name: str) -> Served:
     """What `tailscale serve status --json` says of this name at port 443."""
-    told = _object(output)
+    try:
+        told = strict_json.read(output, limit=OUTPUT_LIMIT).value
+    except BadJson:
+        return Served(known=False)
     where = f"{name}:443"
     web = _within(told, "Web", where, "Handlers")
     port = _within(told, "TCP", "443")

@@ -56,7 +56,7 @@ class Look:
         if status.state != "running":
             return status, Served()
         ran = await self.programs.look((path, "serve", "status", "--json"))
-        return status, findings.served_at(ran.out, status.name)
+        return status, findings.served_at(ran.out if ran.ok else "", status.name)
 
     async def _program(self, name: str, path: str) -> Program:
         ran = await self.programs.look((path, *_VERSIONS[name]))

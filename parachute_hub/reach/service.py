@@ -131,7 +131,7 @@ class Reach:
             return "Tailscale does not run, or is signed out."
         leads = served.proxy == target(self._around.situation().port)
         right = leads and served.funnel == (record.way_id == "tailscale-funnel")
-        return "" if right else "Tailscale does not serve this hub any more."
+        return "" if right or not served.known else "Tailscale does not serve this hub any more."
 
     def _situation(self) -> Situation:
         active = self._record.way.id if self._record is not None else None
@@ -301,6 +301,11 @@ class Reach:
             return
         path = self._programs.find(record.way.program) if record.way.program else None
         if path is None:
+            if record.way.program == "tailscale" and not force:
+                raise Failed(
+                    "The command tailscale is missing, so the hub cannot tell Tailscale to stop.",
+                    "If Tailscale is gone from this computer, close it anyway (in a terminal: --force).",
+                )
             return
         planned = self._plan_again(record, path)
         if record.way.program == "tailscale":
@@ -311,7 +316,7 @@ class Reach:
     async def _tailscale_off(self, record: Record, path: str, command: Sequence[str], *, force: bool) -> None:
         """What it serves at this name now may be something else; then that stays."""
         status, served = await self._look.tailscale(path)
-        if status.state == "running" and served.proxy != target(self._around.situation().port):
+        if status.state == "running" and served.known and served.proxy != target(self._around.situation().port):
             return
         ran = await self._programs.run(command)
         if not ran.ok and not force:

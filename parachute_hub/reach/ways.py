@@ -321,6 +321,8 @@ def _of_tailscale(way: Way, facts: Facts, drawn: _Drawn) -> tuple[str, str]:
     if not facts.tailscale.name:
         return "This computer has no name in your tailnet.", "https://login.tailscale.com/admin/dns"
     served = facts.served
+    if not served.known:
+        return "Tailscale did not say what it already serves.", "Try again in a moment."
     if not drawn.runs_already and (served.other or served.proxy):
         return (
             f"Tailscale serves something else at https://{facts.tailscale.name} already.",

@@ -249,8 +249,22 @@ class EngineTests(TestCase):
         self.assertIn("does not run", await self.reach.trouble())
         self.assertIn("did not stop", await self.close())
         self.assertIn("tailscale serve --https=443 off", self.reach.progress.remedy)
+        (self.folder / "bin" / "tailscale").unlink()
+        self.assertIn("tailscale is missing", await self.close())
         self.assertEqual(await self.close(force=True), "")
         self.assertEqual((self.reach.record, self.address.chosen), (None, BEFORE))
+
+    async def test_a_tailscale_that_does_not_tell_what_it_serves_is_neither_changed_nor_believed_closed(self) -> None:
+        ways.choose(self.folder, mode="quiet")
+        with self.assertRaises(Refused) as refused:
+            await self.open("tailscale-funnel")
+        self.assertIn("did not say", str(refused.exception))
+        ways.choose(self.folder, mode="")
+        await self.open("tailscale-funnel")
+        ways.choose(self.folder, mode="quiet")
+        self.assertEqual(await self.reach.trouble(), "")
+        self.assertEqual(await self.close(), "")
+        self.nothing_is_left()
 
     async def test_a_lost_tunnel_is_told_and_started_again(self) -> None:
         await self.open("cloudflare-named")

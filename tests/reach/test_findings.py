@@ -41,6 +41,8 @@ class TailscaleTests(SynchronousTestCase):
         for told, expected in (
             ("{}", Served()),
             ("null", Served()),
+            ("", Served(known=False)),
+            ("failed to connect to local tailscaled", Served(known=False)),
             ("{%s}" % (web % '{"/": {"Proxy": "http://127.0.0.1:1939"}}'), Served(proxy="http://127.0.0.1:1939")),
             (
                 '{%s, "AllowFunnel": {"laptop.tail1234.ts.net:443": true}}' % (web % '{"/": {"Proxy": "http://a"}}'),

@@ -92,6 +92,7 @@ class PlanTests(SynchronousTestCase):
             ("tailscale-serve", {"tailscale": Tailscale(state="running", name=NAME)}, "no HTTPS certificates"),
             ("tailscale-serve", {"served": Served(proxy="http://127.0.0.1:3000")}, "something else"),
             ("tailscale-serve", {"served": Served(other=True)}, "something else"),
+            ("tailscale-serve", {"served": Served(known=False)}, "did not say"),
             ("tailscale-serve", {"served": Served(proxy="http://127.0.0.1:1939", funnel=True)}, "something else"),
             ("tailscale-funnel", {"served": Served(proxy="http://127.0.0.1:1939", funnel=True)}, ""),
             ("cloudflare-named", {"cloudflared": Cloudflared()}, "not signed in"),

@@ -43,7 +43,7 @@ def install(folder: Path, *names: str) -> Path:
 
 
 def choose(folder: Path, **told: Any) -> None:
-    """How the stand-ins behave: `version`, `state`, `https`, `mode` (enable, denied, slow, fail), `name`."""
+    """How the stand-ins behave: `version`, `state`, `https`, `mode` (enable, denied, slow, fail, quiet), `name`."""
     (folder / "choice.json").write_text(json.dumps({**_chosen(folder), **told}))
 
 
@@ -110,6 +110,8 @@ def _tailscale(folder: Path, words: list[str], chosen: Mapping[str, Any]) -> Non
         print(json.dumps(_status(state, chosen)))
         return
     if words == ["serve", "status", "--json"]:
+        if chosen.get("mode") == "quiet":
+            _fail("error: context deadline exceeded")
         print(json.dumps(served(folder)))
         return
     word, *rest = words
