@@ -7,6 +7,7 @@ worth little to a thief. Certificates last 397 days, as browsers demand, and are
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
@@ -90,7 +91,7 @@ class Certificates:
             self._builder(name, name, key.public_key(), _AUTHORITY)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(signs=True), critical=True)
-            .add_extension(x509.NameConstraints([x509.DNSName(host)], None), critical=True)
+            .add_extension(_limits(host), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
@@ -103,7 +104,7 @@ class Certificates:
         certificate = (
             self._builder(_name(host), issuer.subject, key.public_key(), _SERVER)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+            .add_extension(_own_name(host), critical=False)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .add_extension(_usage(signs=False), critical=True)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
@@ -143,8 +144,17 @@ def _certificate(pem: bytes) -> x509.Certificate:
 
 
 def _is_for(authority: bytes, host: str) -> bool:
-    limits = _certificate(authority).extensions.get_extension_for_class(x509.NameConstraints).value
-    return limits.permitted_subtrees == [x509.DNSName(host)]
+    return _certificate(authority).extensions.get_extension_for_class(x509.NameConstraints).value == _limits(host)
+
+
+def _limits(host: str) -> x509.NameConstraints:
+    """The one name, and no IP address: a list of names alone says nothing about those."""
+    every = [x509.IPAddress(ip_network(network)) for network in ("0.0.0.0/0", "::/0")]
+    return x509.NameConstraints([x509.DNSName(host)], every)
+
+
+def _own_name(host: str) -> x509.SubjectAlternativeName:
+    return x509.SubjectAlternativeName([x509.DNSName(host)])
 
 
 def _name(text: str) -> x509.Name:

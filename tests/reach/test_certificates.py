@@ -2,11 +2,13 @@
 
 import ssl
 import time
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.reach import certificates
 from parachute_hub.reach.certificates import Certificates, ServerCertificate
 
 NOW = 1_800_000_000.0
@@ -66,6 +68,22 @@ class CertificateTests(SynchronousTestCase):
         for context, name in ((trust, "bank.local"), (ssl.create_default_context(), HOST)):
             with self.assertRaises(ssl.SSLCertVerificationError):
                 _handshake(server, context, name)
+
+    def test_a_stolen_key_vouches_for_no_address(self) -> None:
+        self.now = time.time()
+        made = Certificates(folder=self.folder, now=lambda: self.now)
+        trust = ssl.create_default_context(cadata=made.of(HOST).authority.decode())
+        stolen = (self.folder / "authority.pem").read_bytes()
+        for address in ("192.168.1.1", "2001:db8::1"):
+            name = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
+            self.patch(certificates, "_own_name", lambda host, name=name: name)
+            file = self.folder / "forged.pem"
+            file.write_bytes(made._new_server(stolen, HOST))
+            server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            server.load_cert_chain(file)
+            with self.assertRaises(ssl.SSLCertVerificationError, msg=address) as refused:
+                _handshake(server, trust, address)
+            self.assertIn("subtree", refused.exception.verify_message)
 
 
 def _handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> None:
