@@ -98,6 +98,13 @@ class PasskeyTests(SynchronousTestCase):
             page.get_by_role("button", name="Use my passkeys").click()
             self.assertEqual(page.locator(".codes code").count(), 10)
             page.goto(f"{url}/account/passkeys")
+            # The device has one: that is said each time, and the page goes on working.
+            page.get_by_role("button", name="Use a passkey instead").click()
+            alert = page.get_by_role("alert")
+            expect(alert).to_contain_text("has a passkey for this account")
+            page.evaluate("document.querySelector('.message.bad').textContent = ''")
+            page.get_by_role("button", name="Add a passkey").click()
+            expect(alert).to_contain_text("has a passkey for this account")
             page.get_by_role("link", name="Change Laptop").click()
             self.look(page, "one")
             page.get_by_role("button", name="Use a passkey instead").click()

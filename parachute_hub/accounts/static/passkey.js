@@ -105,6 +105,8 @@ function add(form) {
   form.querySelector("[data-passkey-missing]").hidden = true
   const button = form.querySelector('button[type="submit"]')
   button.hidden = false
+  // What the hub gave for the password or the proof, until it is used: whoever closes the browser's dialog tries again.
+  let options = null
   form.addEventListener("submit", async (event) => {
     event.preventDefault()
     button.disabled = true
@@ -112,15 +114,16 @@ function add(form) {
     try {
       const proof = field("__proof")
       const secret = proof ? { __proof: proof } : { password: field("password") }
-      const options = await send("/api/account/passkeys/start", csrfOf(form), secret)
+      options ??= await send("/api/account/passkeys/start", csrfOf(form), secret)
       const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(options)
       const made = await credential(() => navigator.credentials.create({ publicKey }))
-      if (made) {
-        await send("/api/account/passkeys", csrfOf(form), { credential: made, name: field("name") })
-        location.assign("/account/passkeys")
-      } else complain(form, new Error("Nothing was added."))
+      if (!made) throw new Error("Nothing was added. Try again.")
+      options = null
+      await send("/api/account/passkeys", csrfOf(form), { credential: made, name: field("name") })
+      location.assign("/account/passkeys")
     } catch (failure) {
       complain(form, failure)
+      if (!options) form.dispatchEvent(new Event("unproven"))
     }
     button.disabled = false
   })
@@ -149,7 +152,16 @@ async function confirmInstead(form, password) {
       done.className = "message good"
       done.setAttribute("role", "status")
       done.textContent = "Confirmed with your passkey."
-      password.closest("div").replaceChildren(done)
+      const block = password.closest("div")
+      const before = [...block.childNodes]
+      block.replaceChildren(done)
+      // A proof works once.
+      const again = () => {
+        field.remove()
+        block.replaceChildren(...before)
+        password.required = true
+      }
+      form.addEventListener("unproven", again, { once: true })
       const buttons = [...form.querySelectorAll('button[type="submit"]')]
       if (buttons.length === 1) form.requestSubmit(buttons[0])
       else buttons[0]?.focus()
