@@ -162,12 +162,12 @@ export function meansWords(means: string): string | null {
 }
 
 const START: Record<string, RegExp> = {
-  "Sign-ins": /^(sign-|step-up|second-factor$|confirm$|session-|other-sessions|first-sign-in)/,
+  "Sign-ins": /^(sign-|step-up|second-factor$|confirm$|session-|other-sessions|first-sign-in|phone-)/,
   Modules: /^(module-|link-|operation-|channel-|disk-)/,
   "Apps and tokens": /^(app-|.*-token$|rotate-|open-settings)/,
   People: /^(user-|owner-|role-|vaults-|invit|password-|recovery-|passkey-|second-factor-|name-|lock|notes-down)/,
   Backups: /^(backup-|restore)/,
-  "The hub": /^(hub-|log-|origin-|problem|notice-|move|vault-(made|shared|kept|del)|share-|trash-|quota-)/,
+  "The hub": /^(hub-|log-|origin-|reach-|problem|notice-|move|vault-(made|shared|kept|del)|share-|trash-|quota-)/,
 }
 
 /** The kinds of acts by which Activity filters. */

@@ -3,11 +3,17 @@
 const $ = (id) => document.getElementById(id)
 const csrf = document.querySelector('input[name="__csrf"]').value
 
+// Nothing came back: the phone slept, or lost its network for a moment.
+class Away extends Error {}
+
 async function send(path, told) {
-  const answer = await fetch(path, {
+  const asked = {
     method: "POST",
     body: JSON.stringify({ __csrf: csrf, ...told }),
     headers: { Accept: "application/json", "Content-Type": "application/json" },
+  }
+  const answer = await fetch(path, asked).catch(() => {
+    throw new Away("The hub does not answer. Try again in a moment.")
   })
   const body = await answer.json().catch(() => ({}))
   if (answer.ok) return body
@@ -29,8 +35,7 @@ async function follow(told) {
     try {
       told = await send("/login/phone/wait", {})
     } catch (error) {
-      // The phone may have slept, or lost its network for a moment.
-      if (!(error instanceof TypeError)) throw error
+      if (!(error instanceof Away)) throw error
     }
   }
   location.replace(told.next)
@@ -44,7 +49,8 @@ async function open() {
     history.replaceState(null, "", location.pathname)
     await follow(told)
   } catch (error) {
-    show("", error.message)
+    show(error instanceof Away ? "ask" : "", error.message)
+    $("go").disabled = false
   }
 }
 

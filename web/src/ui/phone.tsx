@@ -1,5 +1,6 @@
 /** A QR code that opens Notes on a phone: made here, opened there, and let in here. */
 import { useEffect, useState } from "preact/hooks"
+import { Refusal } from "../api/hub"
 import type { PhoneLink, PhoneLinkState } from "../api/shapes"
 import { hub, modules } from "../app"
 import { Button, Card, Copy, More } from "./parts"
@@ -25,8 +26,9 @@ export function PhoneCard({ address }: { address: string }) {
     const timer = setInterval(async () => {
       try {
         setTold(await hub.call<PhoneLinkState>("GET", `${LINKS}/${link.id}`))
-      } catch {
-        setTold("ended")
+      } catch (failure) {
+        // Only the hub knows that it ended; a lost answer says nothing.
+        if (failure instanceof Refusal && failure.status === 404) setTold("ended")
       }
     }, link.interval * 1000)
     return () => clearInterval(timer)
@@ -68,7 +70,7 @@ export function PhoneCard({ address }: { address: string }) {
             )}
             {state === "allowed" && (
               <p class="notice good">
-                Your phone is in. <a href="/account/sessions">Signed-in browsers</a> lists it, and signs it out.
+                Your phone is in. <a href="/account/sessions">Sessions and devices</a> lists it, and signs it out.
               </p>
             )}
             {state === "refused" && <p class="notice">It was kept out.</p>}
