@@ -163,8 +163,7 @@ class LinksArea:
         """Let the supervisor see where the module runs now."""
         wanted = self._directory.records.wanted(short) if wanted is None else wanted
         await self._supervisor.remove(short)
-        if wanted:
-            await self._supervisor.start(short)
+        await (self._supervisor.start if wanted else self._supervisor.stop)(short)
 
 
 def link_json(link: Link | None) -> dict[str, Any] | None:

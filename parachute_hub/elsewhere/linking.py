@@ -204,6 +204,8 @@ class Linking:
         if dialer.seen != there:
             raise Refused(502, "wrong_host", "Two machines answer at that address, so nothing was paired.")
         if told.get("short") != short:
+            with suppress(Unreached, CallRefused):
+                await machine.call("POST", "/unpair", {})
             raise Refused(409, "wrong_module", f"That host is for {str(told.get('short'))[:40]}, not for {short}.")
         return there.hex()
 

@@ -63,7 +63,7 @@ class Links:
         if link is None:
             return None
         if known is None or known.link.id != link.id:
-            identity = self.keys.read(link.id) if link.paired else None
+            identity = self._identity(short, link) if link.paired else None
             known = self._machines[short] = self._made(short, link, identity)
         elif known.link != link:
             known.use(link, known.dialer)
@@ -102,13 +102,21 @@ class Links:
 
         return Dialer(reactor=self.reactor, resolve=self.resolve, address=link.address, near=link.near, trust=trust)
 
-    def _made(self, short: str, link: Link, identity: "Identity | None") -> "FarMachine":
-        from parachute_hub.elsewhere.dial import Trust
+    def _identity(self, short: str, link: Link) -> "Identity":
+        """The hub's key; one that the host refuses, if it is lost."""
         from parachute_hub.elsewhere.keys import Identity
 
-        if link.paired and identity is None:
-            self._log.error("The key of the link of {short} is missing; pair it again", short=short)
-            identity = Identity.new()
+        try:
+            found = self.keys.read(link.id)
+        except OSError:
+            found = None
+        if found is None:
+            self._log.error("The key of the link of {short} cannot be read; pair it again", short=short)
+        return found or Identity.new()
+
+    def _made(self, short: str, link: Link, identity: "Identity | None") -> "FarMachine":
+        from parachute_hub.elsewhere.dial import Trust
+
         return self.made(short, link, self.dialer(link, Trust(pin=link.pin, ca=link.ca, identity=identity)))
 
     async def _minted(self, audience: str) -> str:

@@ -180,6 +180,8 @@ class Mover:
         if wanted:
             gate = HealthGate(supervisor=self.supervisor, clock=self.clock)
             await gate.prove(work, short, _GATE_SECONDS, 0.0)
+        else:
+            await self.supervisor.stop(short)
         await work.commit()
         self.links.closed.discard(short)
         work.step("finish")
@@ -237,8 +239,7 @@ class Mover:
         """Let the supervisor see where the module runs now, and requests go there."""
         try:
             await self.supervisor.remove(short)
-            if wanted:
-                await self.supervisor.start(short)
+            await (self.supervisor.start if wanted else self.supervisor.stop)(short)
         finally:
             self.links.closed.discard(short)
 

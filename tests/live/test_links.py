@@ -3,6 +3,7 @@
 import base64
 import json
 import socket
+import threading
 import time
 from functools import partial
 from http.client import HTTPConnection, HTTPException
@@ -13,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.cli.client import HubRefused
 from tests.live.far_rig import FarServer, answer, certificate, public_part
-from tests.live.harness import HubProcess, Reply, fetch, hub, packed_examples
+from tests.live.harness import PATIENCE, HubProcess, Reply, fetch, hub, packed_examples
 
 
 def _say(text: bytes, client: socket.socket, head: bytes) -> None:
@@ -69,6 +70,11 @@ class HonestTests(LinkCase):
         # The token opens nothing here.
         bearer = {"Authorization": f"Bearer {self.token(head)}"}
         self.assertIn(self.ask("/api/modules", headers=bearer).status, (401, 403))
+        # Nor does a token for another part of the hub leave it.
+        count = len(self.far.heads)
+        operator = (self.hub.home / "operator.token").read_text().strip()
+        self.assertEqual(self.ask(headers={"Authorization": f"Bearer {operator}"}).status, 401)
+        self.assertEqual(len(self.far.heads), count)
         # Back: the module runs here again, and the far one hears no more.
         count = len(self.far.heads)
         self.hub.client.call("DELETE", "/api/links/hello")
@@ -126,6 +132,60 @@ class HonestTests(LinkCase):
         part = self.token(head).split(".")[1]
         claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
         return claims
+
+
+class StreamTests(LinkCase):
+    def test_events_and_websockets_pass_as_they_come(self) -> None:
+        manifest = Path(self.hub.module("hello")["install_dir"]) / ".parachute" / "module.json"
+        manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "websocket": True}))
+        self.hub.stop()
+        self.hub.start()
+        self.link()
+        go_on = threading.Event()
+
+        def events(client: socket.socket, head: bytes) -> None:
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+            client.sendall(b"9\r\ndata: 1\n\n\r\n")
+            go_on.wait(PATIENCE)
+            client.sendall(b"9\r\ndata: 2\n\n\r\n0\r\n\r\n")
+
+        def echo(client: socket.socket, head: bytes) -> None:
+            client.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+            while data := client.recv(65536):
+                client.sendall(b"\x81\x05" + data[6:])
+
+        self.far.behave = events
+        with self.client(b"GET /hello/events HTTP/1.1") as client:
+            self.assertIn(b"data: 1", self.until(client, b"data: 1"))
+            go_on.set()
+            self.assertIn(b"data: 2", self.until(client, b"data: 2"))
+        self.far.behave = echo
+        lines = (
+            b"Connection: Upgrade",
+            b"Upgrade: websocket",
+            b"Sec-WebSocket-Version: 13",
+            b"Sec-WebSocket-Key: eA==",
+        )
+        with self.client(b"GET /hello/ws HTTP/1.1", *lines, b"Origin: " + self.hub.url.encode()) as client:
+            self.assertIn(b" 101 ", self.until(client, b"\r\n\r\n"))
+            client.sendall(b"\x81\x85\0\0\0\0hello")
+            self.assertEqual(self.until(client, b"hello"), b"\x81\x05hello")
+            # The cut ends it with a frame that invites to come back.
+            self.far.stop()
+            self.assertEqual(self.until(client, b"\x03\xf4"), b"\x88\x02\x03\xf4")
+
+    def client(self, *lines: bytes) -> socket.socket:
+        client = socket.create_connection(("127.0.0.1", self.hub.port), timeout=PATIENCE)
+        client.sendall(b"\r\n".join([*lines, b"Host: 127.0.0.1:%d" % self.hub.port, b"", b""]))
+        return client
+
+    def until(self, client: socket.socket, end: bytes) -> bytes:
+        got = b""
+        while end not in got:
+            data = client.recv(65536)
+            self.assertTrue(data, got)
+            got += data
+        return got
 
 
 class LyingTests(LinkCase):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -177,6 +178,22 @@ class PairedTests(PairedCase):
             with self.assertRaises(HubRefused) as caught:
                 self.hub.client.call(method, path, body)
             self.assertEqual(caught.exception.status, 409, path)
+        # One that is switched off moves too, and stays off.
+        self.hub.client.call("POST", "/api/modules/vault/stop", {})
+        self.move("here")
+        module = self.hub.module("vault")
+        self.assertEqual((module["state"], module["elsewhere"]), ("stopped", None))
+        self.hub.client.call("POST", "/api/modules/vault/start", {})
+        self.assertEqual(paths(self.hub, self.token).count("kept"), 1)
+
+    def test_without_its_key_the_hub_still_starts(self) -> None:
+        self.pair()
+        self.move("there")
+        self.hub.stop()
+        shutil.rmtree(self.hub.home / "hub" / "links")
+        self.hub.start()
+        self.hub.wait_for(lambda: self.hub.module("vault")["elsewhere"]["reach"] == "refused", "the refusal")
+        self.assertEqual(write(self.hub, self.token, "nowhere"), 503)
 
     def test_a_kill_at_any_time_leaves_it_at_one_place(self) -> None:
         self.pair()
