@@ -14,7 +14,7 @@ from parachute_hub import settings
 from parachute_hub.accounts.passkeys import challenges
 from parachute_hub.accounts.sessions import csrf
 from parachute_hub.accounts.sessions import policy as sessions
-from parachute_hub.accounts.signin import step_up
+from parachute_hub.accounts.signin import phone_links, step_up
 from parachute_hub.modules.definition import links, row_fields
 from parachute_hub.modules.definition.model import Manifest, ServiceRow, SubUnit
 from parachute_hub.modules.definition.mounts import RESERVED
@@ -254,6 +254,7 @@ class IdentityTests(WorldCase):
             cookies.CSRF: sessions.CSRF_COOKIE,
             cookies.PENDING_LOGIN: sessions.PENDING_LOGIN,
             cookies.DEVICE: sessions.DEVICE,
+            cookies.PHONE: 2 * phone_links.OPENS,
         }
         self.assertEqual({name: row[2] for name, row in stated.items()}, {name: spoken(s) for name, s in lasts.items()})
 

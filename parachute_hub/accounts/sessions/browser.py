@@ -70,11 +70,14 @@ class Browser:
         return f"{scheme}://{(request.getHeader('host') or '').lower()}"
 
     def cookie(self, request: IRequest, name: str) -> str | None:
-        return self._jar.read(request, name, secure=self._caller.is_secure(request))
+        secure = self._caller.is_secure(request)
+        value = self._jar.read(request, name, secure=secure)
+        return policy.cookie_of(value, secure=secure) if name == cookies.SESSION else value
 
     def session_in(self, header: bytes | None, *, secure: bool) -> str | None:
         """The session's value in a Cookie header."""
-        return cookies.find(header, self._jar.on_the_wire(cookies.SESSION, secure=secure))
+        value = cookies.find(header, self._jar.on_the_wire(cookies.SESSION, secure=secure))
+        return policy.cookie_of(value, secure=secure)
 
     def page_token(self, request: IRequest) -> str:
         """The CSRF token for a form shown before sign-in; sets the cookie it belongs to."""

@@ -14,6 +14,8 @@ CLAIM = 3600
 CLAIM_METHOD = "setup"
 LINK_METHOD = "link"
 """A session that came by a link from another device: it uses notes, and administers nothing."""
+PLAIN = "plain."
+"""How the cookies of sessions begin that were made over plain http, where other programs may catch them."""
 
 
 def alive(session: Session, now: float) -> bool:
@@ -29,6 +31,14 @@ def should_touch(session: Session, now: float) -> bool:
 def is_limited(session: Session) -> bool:
     """True for a session that came by a link: it administers nothing, and cannot confirm anything."""
     return session.methods == LINK_METHOD
+
+
+def cookie_of(value: str | None, *, secure: bool) -> str | None:
+    """A session's cookie if it can have come this way: one of plain http never comes by https (`secure`).
+
+    What says that a request came by https is a program on this machine, and the one who caught the cookie may be, too.
+    """
+    return None if secure and value is not None and value.startswith(PLAIN) else value
 
 
 def claims(session: Session, now: float) -> bool:

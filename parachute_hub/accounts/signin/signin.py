@@ -119,6 +119,8 @@ class SignIn:
         """Like `enter`, within a transaction."""
         now = self._clock()
         token = new_token(self._random)
+        if visitor.origin.startswith("http:"):
+            token = policy.PLAIN + token
         device = visitor.device if visitor.device and is_token(visitor.device) else new_token(self._random)
         if visitor.session:
             self._sessions.end(hashed(visitor.session))

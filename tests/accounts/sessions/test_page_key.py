@@ -54,6 +54,14 @@ class CaughtCookies(DoorCase):
         self.assertIsNone(tab.key)
         self.assertEqual(tab.send_json("DELETE", "/api/account/sessions", b"", **self.csrf(tab)).status, 200)
 
+    def test_whoever_has_caught_it_cannot_pretend_to_come_by_https(self) -> None:
+        """As programs on this machine could, while a tunnel there is believed what it says of its clients."""
+        self.thief.cookies = {f"__Host-{name}": value for name, value in self.tab.cookies.items()}
+        self.door.https = True
+        self.assertFalse(self.thief.get_json("/api/me")["hasSession"])
+        answer = self.thief.send_json("DELETE", "/api/account/sessions", b"", **self.token)
+        self.assertEqual(answer.status, 401)
+
     def test_the_key_is_in_no_answer_to_the_cookie(self) -> None:
         key = self.tab.key
         assert key is not None

@@ -193,7 +193,7 @@ class CookieTests(DoorCase):
         session, device = self.lines()
         self.assertRegex(
             session,
-            r"^parachute_hub_session=[\w-]{43}; Expires=[^;]+; Max-Age=7776000; HttpOnly; Path=/; SameSite=Lax$",
+            r"^parachute_hub_session=plain\.[\w-]{43}; Expires=[^;]+; Max-Age=7776000; HttpOnly; Path=/; SameSite=Lax$",
         )
         self.assertRegex(device, r"^parachute_hub_device=[\w-]{43}; .*HttpOnly; Path=/; SameSite=Strict$")
 
@@ -213,7 +213,8 @@ class CookieTests(DoorCase):
 
     def test_the_proxy_reads_the_same_cookie_as_the_pages(self) -> None:
         """After signing out on https, an older cookie without the prefix must not reach modules."""
-        (value,) = [line for name, line in self.owner().cookies.items() if name == SESSION]
+        self.door.https = True
+        (value,) = [line for name, line in self.owner().cookies.items() if name == f"__Host-{SESSION}"]
         for name, secure, counts in (
             (SESSION, False, True),
             (SESSION, True, False),
