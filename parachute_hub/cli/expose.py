@@ -78,7 +78,7 @@ def begin(arguments: Namespace) -> int:
 def end(arguments: Namespace) -> int:
     """Close the open way, after asking."""
     client = client_of(arguments)
-    if not agreed(arguments, "Close the way? Phones and apps that use its address cannot reach the hub then."):
+    if not agreed(arguments, "Close the way? Phones and apps that use its address will not reach the hub any more."):
         raise CommandError("Nothing was changed.")
     client.call("DELETE", with_query(_PATH, {"force": "1" if arguments.force else ""}))
     answer = _wait(client, arguments)
@@ -137,7 +137,7 @@ def _told(answer: Mapping[str, Any]) -> str:
     trouble = f"{answer['problem']} {answer['remedy']}".strip()
     if way is None:
         return "\n".join(line for line in (trouble, "No way is open.") if line)
-    reached = {True: "It was reached there.", False: answer["finding"], None: "Nobody has asked there yet."}
+    reached = {True: "The hub answers there.", False: answer["finding"], None: "It has not been checked yet."}
     lines = [f"{way['title']}: {way['origin']}", trouble or reached[answer["reachable"]]]
     if way["fingerprint"]:
         lines += [f"Its certificate: {way['origin']}/api/reach/certificate", f"SHA-256 {way['fingerprint']}"]

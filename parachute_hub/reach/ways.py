@@ -170,7 +170,7 @@ def host_problem(host: str) -> str:
 
 def name_problem(name: str) -> str:
     """What is wrong with a name for the local network."""
-    return "" if _LABEL.fullmatch(name) else "Use small letters, digits and hyphens, such as parachute."
+    return "" if _LABEL.fullmatch(name) else "Use lowercase letters, digits and hyphens, such as parachute."
 
 
 def plan(way: Way, facts: Facts, here: Situation, given: Mapping[str, str]) -> Plan:
@@ -306,7 +306,7 @@ def _of_program(way: Way, facts: Facts, drawn: _Drawn) -> tuple[str, str]:
     if way.id == "lan" and not facts.can_announce:
         return "The package zeroconf is missing.", "Install it beside parachute-hub, then restart the hub."
     if way.id == "lan" and not facts.addresses:
-        return "This computer is in no network.", "Connect it to your Wi-Fi."
+        return "This computer is not on a network.", "Connect it to your Wi-Fi."
     return "", ""
 
 

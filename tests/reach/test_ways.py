@@ -101,7 +101,7 @@ class PlanTests(SynchronousTestCase):
             ("cloudflare-quick", {"cloudflared": Cloudflared(has_config=True)}, "configuration of its own"),
             ("caddy", {"programs": {}}, "not installed"),
             ("lan", {"programs": {}}, ""),
-            ("lan", {"addresses": ()}, "no network"),
+            ("lan", {"addresses": ()}, "not on a network"),
             ("lan", {"can_announce": False}, "zeroconf"),
         )
         for way, change, told in cases:

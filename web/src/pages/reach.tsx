@@ -93,7 +93,8 @@ function Open({ state, done }: { state: ReachState; done: (state: ReachState) =>
   const open = state.open
   if (!open) return null
   const close = (force: boolean) => async () => {
-    const text = "Phones and apps that use its address cannot reach the hub then. The address of before comes back."
+    const text =
+      "Phones and apps that use its address will not reach the hub any more. The previous address comes back."
     if (!(await confirm(`Close ${open.title}?`, text, "Close it"))) return
     done(await hub.call<ReachState>("DELETE", `${REACH}${force ? "?force=1" : ""}`))
   }
@@ -106,7 +107,7 @@ function Open({ state, done }: { state: ReachState; done: (state: ReachState) =>
       <div>
         {state.reachable === true && <Badge tone="good">The hub answers there</Badge>}
         {state.reachable === false && <Badge tone="busy">{state.finding}</Badge>}
-        {state.reachable === null && open.stage === "open" && <Badge tone="busy">Asking there</Badge>}
+        {state.reachable === null && open.stage === "open" && <Badge tone="busy">Checking</Badge>}
       </div>
       {state.reachable === false && (
         <p class="quiet">
@@ -115,7 +116,7 @@ function Open({ state, done }: { state: ReachState; done: (state: ReachState) =>
       )}
       {open.fingerprint && <Trust origin={open.origin} fingerprint={open.fingerprint} />}
       <div class="row">
-        {open.stage === "open" && <Button act={check}>Ask again</Button>}
+        {open.stage === "open" && <Button act={check}>Check again</Button>}
         <Button kind="danger" act={close(false)}>
           Close it
         </Button>

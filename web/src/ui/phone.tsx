@@ -39,8 +39,8 @@ export function PhoneCard({ address }: { address: string }) {
       {address.startsWith("https://") ? (
         <>
           <p>
-            Scan a code with your phone’s camera. You let the phone in here; it gets to use your notes, and does not
-            manage the hub.
+            Scan a code with your phone’s camera, then let the phone in here. It can use your notes, but not manage the
+            hub.
           </p>
           <div role="status" class="stack">
             {waits && (
@@ -55,7 +55,7 @@ export function PhoneCard({ address }: { address: string }) {
             {told !== null && told !== "ended" && told.state === "opened" && (
               <>
                 <p>
-                  <strong>{told.device}</strong> at {told.address} wants to come in. Does your phone show the number{" "}
+                  <strong>{told.device}</strong> at {told.address} wants to sign in. Does your phone show the number{" "}
                   <strong class="number">{told.number}</strong>?
                 </p>
                 <div class="row">
@@ -63,18 +63,18 @@ export function PhoneCard({ address }: { address: string }) {
                     Allow
                   </Button>
                   <Button kind="danger" act={answer(false)}>
-                    No, keep it out
+                    Don’t let it in
                   </Button>
                 </div>
               </>
             )}
             {state === "allowed" && (
               <p class="notice good">
-                Your phone is in. <a href="/account/sessions">Sessions and devices</a> lists it, and signs it out.
+                Your phone is signed in. You can sign it out under <a href="/account/sessions">Sessions and devices</a>.
               </p>
             )}
-            {state === "refused" && <p class="notice">It was kept out.</p>}
-            {state === "ended" && <p class="notice">The code has ended.</p>}
+            {state === "refused" && <p class="notice">It was not let in.</p>}
+            {state === "ended" && <p class="notice">The code has expired.</p>}
           </div>
           {!waits && state !== "opened" && (
             <div>

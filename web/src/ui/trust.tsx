@@ -26,8 +26,8 @@ export function Trust({ origin, fingerprint }: { origin: string; fingerprint: st
   return (
     <div class="stack">
       <p>
-        Each device has to trust this hub’s certificate once, or it warns of a connection that is not private. The
-        certificate counts for <span class="address">{origin.replace(/^https:\/\/|:\d+$/g, "")}</span> alone.
+        Each device has to trust this hub’s certificate once, or it warns that the connection is not private. The
+        certificate is good for <span class="address">{origin.replace(/^https:\/\/|:\d+$/g, "")}</span> only.
       </p>
       <div>
         <a class="button" href="/api/reach/certificate" download="parachute.crt">
