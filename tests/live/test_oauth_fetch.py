@@ -2,8 +2,11 @@
 
 import ipaddress
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, cast
 
 from cryptography import x509
@@ -14,12 +17,14 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import Certificate, KeyPair, PrivateCertificate, optionsForClientTLS
-from twisted.trial.unittest import TestCase
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
 from parachute_hub.oauth.clients.metadata_fetch import LIMIT, DocumentFetcher, DocumentUnreadable, FetchedDocument
 from parachute_hub.system.public_addresses import is_public
+from tests.live.harness import ROOT
 
 
 async def here(host: str) -> Sequence[str]:
@@ -48,6 +53,11 @@ def certificate(*names: str) -> PrivateCertificate:
     public = Certificate.loadPEM(signed.public_bytes(serialization.Encoding.PEM))
     made: PrivateCertificate = PrivateCertificate.fromCertificateAndKeyPair(public, KeyPair.load(pem, 1))
     return made
+
+
+def listen_tls(reactor: Any, factory: Any, shown: PrivateCertificate) -> Any:
+    """Listen on loopback, also where the reactor was imported without TLS."""
+    return reactor.listenTCP(0, TLSMemoryBIOFactory(shown.options(), False, factory), interface="127.0.0.1")
 
 
 def _general(name: str) -> x509.GeneralName:
@@ -104,7 +114,7 @@ class WireTests(TestCase):
         self.reactor = cast(Any, reactor)
         self.server = Server()
         self.certificate = certificate("app.test")
-        port = self.reactor.listenSSL(0, Site(self.server), self.certificate.options(), interface="127.0.0.1")
+        port = listen_tls(self.reactor, Site(self.server), self.certificate)
         self.port = port.getHost().port
         self.addCleanup(port.stopListening)
 
@@ -183,7 +193,7 @@ class EndlessTests(WireTests):
                 protocols.append(made)
                 return made
 
-        port = self.reactor.listenSSL(0, Served(), self.certificate.options(), interface="127.0.0.1")
+        port = listen_tls(self.reactor, Served(), self.certificate)
         self.addCleanup(port.stopListening)
         self.port = port.getHost().port
         with self.assertRaises(DocumentUnreadable):
@@ -205,3 +215,32 @@ class EndlessTests(WireTests):
             with self.subTest(name):
                 # What the hub reads, and what both sides' socket buffers hold.
                 self.assertLess(await self.endless(begin, again), 16 * 1024 * 1024)
+
+
+_LATE = """
+import sys
+from parachute_hub.system.loading import without
+
+with without("OpenSSL"):
+    import twisted.web.client
+    from twisted.internet import reactor
+assert "OpenSSL" not in sys.modules
+from twisted.scripts.trial import run
+sys.argv = ["trial", f"--temp-directory={sys.argv[1]}", "tests.live.test_oauth_fetch.WireTests"]
+run()
+"""
+
+
+class LateTests(SynchronousTestCase):
+    def test_the_same_with_a_reactor_that_was_imported_without_tls(self) -> None:
+        """As the hub does; certificates and names are verified all the same."""
+        done = subprocess.run(
+            [sys.executable, "-c", _LATE, str(Path(self.mktemp()).absolute())],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            timeout=120,
+            check=False,
+        )
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertIn("PASSED (successes=3)", done.stdout)
