@@ -242,6 +242,7 @@ class CommandWords(SynchronousTestCase):
         self.say("service status", code=1)
 
     def ends(self) -> None:
+        self.say("restart", "hub")
         self.say("uninstall", "hello", "--yes")
         self.say("delete-data", "hello", "--yes")
         self.say("auth reset-owner")
