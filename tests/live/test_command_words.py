@@ -276,8 +276,9 @@ class CommandWords(SynchronousTestCase):
         }
 
 
-# Reached in other tests: what needs a package registry, a full restore, or a problem to fix.
+# Reached in other tests: what needs a package registry, a full restore, a problem to fix, or a hub that is restarted.
 NOT_HERE = {
+    "/api/hub/restart",
     "/api/modules/install",
     "/api/modules/<short>/upgrade",
     "/api/modules/<short>/heal-port",
