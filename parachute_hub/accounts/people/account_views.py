@@ -68,7 +68,7 @@ def overview(
         called=user.called,
         username=user.username,
         role=_role(found),
-        message=notice(_NO_CODES, "busy") if standing.by_passkeys and not standing.codes_left else "",
+        message=_message(found, standing),
         changed=when(user.password_changed_at),
         factor=f"On, {_count(standing.codes_left, 'recovery code')} left" if on else "Off",
         passkeys=_count(passkeys, "passkey") if passkeys else "None yet: sign in without typing",
@@ -211,6 +211,13 @@ def _vaults(found: SignedIn) -> Content:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _message(found: SignedIn, standing: AccountSecurity) -> Content:
+    if is_limited(found.session):
+        link = tags.a("sign in with your password", href="/login?next=/account")
+        return tags.p("To change your account here, ", link, " first.", class_="message busy", role="note")
+    return notice(_NO_CODES, "busy") if standing.by_passkeys and not standing.codes_left else ""
 
 
 def _role(found: SignedIn) -> str:

@@ -204,7 +204,9 @@ class LimitedSessionTests(PhoneCase):
         self.entered()
         for path in ("/api/users", "/api/invites", "/api/audit", "/api/settings/hub-origin"):
             self.assertEqual(self.send("GET", path).status, 403, path)
-        self.assertNotIn(b"Manage the hub", self.phone.get("/account").body)
+        page = self.phone.get("/account").body
+        self.assertNotIn(b"Manage the hub", page)
+        self.assertIn(b'href="/login?next=/account"', page)
 
     def test_it_confirms_nothing_even_with_the_password(self) -> None:
         self.entered()
