@@ -138,7 +138,7 @@ export function Plan({ plan }: { plan: AddressPlan }) {
         {plan.passkeys.map((one) => (
           <li key={one.person.id}>
             <strong>{one.person.name}</strong> loses {one.all ? "all passkeys" : "some passkeys"} ({list(one.passkeys)})
-            and signs in with {one.locked_out ? "nothing" : "the password"}.
+            and {one.locked_out ? "could not sign in any more" : "signs in with the password"}.
             {one.locked_out && " That is why the address cannot be changed yet: they need new recovery codes first."}
           </li>
         ))}

@@ -42,6 +42,11 @@ export function PhoneCard({ address }: { address: string }) {
             Scan a code with your phone’s camera, then let the phone in here. It can use your notes, but not manage the
             hub.
           </p>
+          {/\.local(:|$)/.test(address) && (
+            <p class="quiet">
+              If the phone warns about the connection, stop there and install the hub’s certificate first.
+            </p>
+          )}
           <div role="status" class="stack">
             {waits && (
               <>
