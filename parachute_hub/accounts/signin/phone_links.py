@@ -28,7 +28,8 @@ State = Literal["waiting", "opened", "allowed", "refused"]
 @frozen(kw_only=True)
 class PhoneLink:
     """`session_id` is the browser that made the link. `secret` is the hash of what the link holds, `browser` that of
-    the cookie of the browser that opened it, described by `visitor`. Both devices show the `number`.
+    the cookie of the browser that opened it, described by `visitor`. Both devices show the `number`. `session` is
+    the cookie of the session that it got.
     """
 
     user_id: str
@@ -40,6 +41,7 @@ class PhoneLink:
     browser: str = field(default="", repr=False)
     visitor: Visitor | None = None
     number: str = ""
+    session: str = field(default="", repr=False)
 
 
 def ended() -> Refused:
@@ -119,8 +121,14 @@ class PhoneLinks:
         user = self._users.by_id(link.user_id)
         return "" if user is None else user.called
 
-    async def enter(self, browser: str | None, visitor: Visitor) -> tuple[PhoneLink, NewSession | None]:
-        """Sign in the browser that opened a link, once it was let in; None while it waits. Raises Refused 403, 410."""
+    async def enter(
+        self, browser: str | None, visitor: Visitor, here: SignedIn | None
+    ) -> tuple[PhoneLink, NewSession | None]:
+        """Sign in the browser that opened a link, once it was let in; the link is `opened` while it waits.
+
+        Asked again, since the answer was lost, it gives another session in place of the one before. A browser in which
+        the same person is signed in (`here`) keeps that session, which may do more. Raises Refused 403, 410.
+        """
         link_id, link = self._opened_by(browser)
         if link.state == "opened":
             return link, None
@@ -128,10 +136,15 @@ class PhoneLinks:
         if link.state == "refused":
             raise Refused(403, "refused", "This was refused on your other device.")
         user = self._users.by_id(link.user_id)
-        # Who was signed out there meanwhile lets nobody in.
-        if user is None or user.must_change_password or not self._sign_in.lives(link.session_id):
+        # Who was signed out there meanwhile lets nobody in, and a phone that was signed out stays so.
+        sessions = (link.session_id, *([hashed(link.session)] if link.session else ()))
+        if user is None or user.must_change_password or not all(map(self._sign_in.lives, sessions)):
             raise ended()
+        if here is not None and here.user.id == user.id and not policy.is_limited(here.session):
+            return link, None
+        visitor = evolve(visitor, session=link.session or visitor.session)
         entered = await self._sign_in.enter(user, visitor, methods=policy.LINK_METHOD, action="phone-signed-in")
+        self._links[link_id] = evolve(link, session=entered.token)
         return link, entered
 
     def _opened_by(self, browser: str | None) -> tuple[str, PhoneLink]:

@@ -71,15 +71,17 @@ class PhonePages:
 
     @app.route(f"{HERE}/wait", methods=["POST"])
     async def wait(self, request: IRequest) -> bytes:
-        """`{state: waiting}`, or `{state: allowed, next}` with the cookies of a new session."""
+        """`{state: waiting}`, or `{state: allowed, next}` with the cookies of a session, unless it has a better one."""
         self._browser.check_page(request)
         waiting = self._browser.cookie(request, cookies.PHONE)
-        link, entered = await self._links.enter(waiting, self._browser.visitor(request))
-        if entered is None:
+        here = self._sessions.signed_in(request)
+        link, entered = await self._links.enter(waiting, self._browser.visitor(request), here)
+        if link.state == "opened":
             person = self._links.person(link)
             return as_json(request, {"state": "waiting", "number": link.number, "person": person})
         self._jar.forget(request, cookies.PHONE, secure=not self._browser.is_plain(request))
-        self._browser.enter(request, entered)
+        if entered is not None:
+            self._browser.enter(request, entered)
         return as_json(request, {"state": "allowed", "next": link.next_path})
 
     @app.route(LINKS, methods=["POST"])

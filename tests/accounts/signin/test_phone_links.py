@@ -94,7 +94,34 @@ class PhoneLinkTests(PhoneCase):
         other = BrowserTab(self.door)
         self.assertEqual(self.opened(self.secret(made), other).status, 410)
         self.assertEqual(self.waited().status, 410)
-        self.assertEqual(self.laptop.send_json("GET", f"/api/phone-links/{made['id']}", b"").status, 404)
+        self.assertEqual(self.answered(made, True).status, 409)
+
+    def test_a_lost_answer_is_given_again_with_another_session(self) -> None:
+        made = self.made()
+        self.opened(self.secret(made))
+        self.answered(made, True)
+        before = dict(self.phone.cookies)
+        self.waited()
+        lost = BrowserTab(self.door)
+        lost.cookies = dict(self.phone.cookies)
+        self.phone.cookies = before
+        self.assertEqual(self.waited().json()["state"], "allowed")
+        self.assertTrue(self.phone.get_json("/api/me")["hasSession"])
+        self.assertFalse(lost.get_json("/api/me")["hasSession"])
+        self.phone.cookies = before
+        self.laptop.send_json("DELETE", "/api/account/sessions", b"{}", **self.csrf(self.laptop))
+        self.assertEqual(self.waited().status, 410)
+
+    def test_a_phone_that_is_signed_in_by_itself_stays_so(self) -> None:
+        self.sign_in(tab=self.phone)
+        self.entered()
+        self.assertEqual(self.phone.get_json("/api/me")["user"]["role"], "admin")
+        grace = self.member("grace")
+        made = self.made(grace)
+        self.opened(self.secret(made))
+        self.answered(made, True, grace)
+        self.waited()
+        self.assertEqual(self.phone.get_json("/api/me")["user"]["displayName"], "grace")
 
     def test_looking_at_a_link_does_not_use_it_up(self) -> None:
         made = self.made()
