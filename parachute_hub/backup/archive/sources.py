@@ -21,6 +21,7 @@ LEFT_OUT = frozenset(
         "hub/logs",
         "hub/snapshots",
         "hub/restore",
+        "hub/reach",  # what leads to this machine now; a restored hub opens and forgets no way
         "hub-instance.json",
     }
 )

@@ -129,6 +129,8 @@ class RoundTripTests(ArchiveCase):
             "hub/logs/hub.log": b"",
             "hub/reserve": b"",
             "hub/lock": b"",
+            "hub/reach/state.json": b"{}",
+            "hub/reach/lan/authority.pem": b"",
             "hub/views/vault/.bun/install/cache/x.pile": b"",
             "hub/views/scribe/.cache/huggingface/model": b"",
         }
