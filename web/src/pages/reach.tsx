@@ -95,7 +95,8 @@ function Open({ state, done }: { state: ReachState; done: (state: ReachState) =>
   const close = (force: boolean) => async () => {
     const text =
       "Phones and apps that use its address will not reach the hub any more. The previous address comes back."
-    if (!(await confirm(`Close ${open.title}?`, text, "Close it"))) return
+    const here = location.origin === open.origin ? " That is where you are now: go on at the hub’s own computer." : ""
+    if (!(await confirm(`Close ${open.title}?`, text + here, "Close it"))) return
     done(await hub.call<ReachState>("DELETE", `${REACH}${force ? "?force=1" : ""}`))
   }
   const check = async () => done(await hub.call<ReachState>("POST", `${REACH}/check`, {}))
