@@ -78,8 +78,10 @@ class ReachRoom:
     async def facts(self) -> ReachFacts:
         """For the problems."""
         record = self._made.record if self._made is not None else None
-        if self._made is None or record is None or record.stage != "open":
+        if self._made is None or record is None:
             return ReachFacts()
+        if record.stage != "open":
+            return ReachFacts(title=record.way.title, stuck="" if self._made.busy else self._made.progress.error)
         weak = tuple(self._weak()) if record.way.audience == "internet" else ()
         return ReachFacts(title=record.way.title, trouble=await self._made.trouble(), weak=weak)
 

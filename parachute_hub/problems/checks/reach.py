@@ -12,12 +12,13 @@ _PAGE = link("Show the way to your hub", "/admin/settings/reach")
 
 @frozen(kw_only=True)
 class ReachFacts:
-    """`title` is the way's, "" if none is open. `trouble` says why it leads here no more. `weak` are the owners without
-    a second factor while the hub is public.
+    """`title` is the way's, "" if none is open. `trouble` says why it leads here no more, `stuck` why it could not be
+    closed. `weak` are the owners without a second factor while the hub is public.
     """
 
     title: str = ""
     trouble: str = ""
+    stuck: str = ""
     weak: tuple[str, ...] = ()
 
 
@@ -31,7 +32,7 @@ class OpenWay:
     wakes: tuple[Wake, ...] = ()
 
     async def look(self) -> Sequence[Problem]:
-        """At most two problems."""
+        """What is wrong with it."""
         return judged(await self.facts())
 
 
@@ -49,6 +50,19 @@ def judged(facts: ReachFacts) -> list[Problem]:
                 clears="It goes away once the way works again, or is closed.",
                 fixes=(_PAGE,),
                 essence=facts.trouble[:60],
+            )
+        )
+    if facts.title and facts.stuck:
+        found.append(
+            Problem(
+                key="reach-stuck",
+                severity="error",
+                title=f"{facts.title} could not be closed",
+                text="It may still lead to this hub.",
+                detail=facts.stuck,
+                clears="It goes away once the way is closed.",
+                fixes=(_PAGE,),
+                essence=facts.stuck[:60],
             )
         )
     if facts.title and facts.weak:

@@ -19,6 +19,7 @@ class OpenWayTests(SynchronousTestCase):
             ({"trouble": "cloudflared has ended."}, []),
             ({"title": "Caddy"}, []),
             ({"title": "Caddy", "trouble": "caddy has ended."}, ["reach-gone"]),
+            ({"title": "Tailscale Funnel", "stuck": "Tailscale did not stop."}, ["reach-stuck"]),
             ({"title": "Caddy", "weak": ("Ada",)}, ["reach-weak"]),
             ({"title": "Caddy", "trouble": "caddy has ended.", "weak": ("Ada",)}, ["reach-gone", "reach-weak"]),
         ):
