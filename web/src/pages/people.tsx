@@ -205,7 +205,7 @@ function FactorOff({ person, changed }: { person: Person; changed: () => Promise
         passkeys are removed, too.
       </p>
       <Button act={remove} done={`${person.username} now signs in with the password only`}>
-        Turn off second factor
+        {person.second_factor ? "Turn off second factor" : "Remove passkeys"}
       </Button>
     </div>
   )
@@ -274,6 +274,9 @@ function Reset({ person }: { person: Person }) {
           />
         )}
       </Field>
+      {person.passkeys > 0 && (
+        <p class="hint">Their passkeys still work. If one was on a device that is gone, remove them as well.</p>
+      )}
       <Button
         type="submit"
         act={reset}
