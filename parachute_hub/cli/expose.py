@@ -30,7 +30,7 @@ def add_words(words: Words) -> None:
     start.add_argument("--host", default="", help="your own name for the hub: caddy, cloudflare-named")
     start.add_argument("--name", default="", help="the name in your network, without .local: lan [parachute]")
     may_ask(start)
-    undo = group.add("undo", end, "Close the open way; the address of before comes back.")
+    undo = group.add("undo", end, "Close the open way. The previous address comes back.")
     undo.add_argument("--force", action="store_true", help="even if its program cannot be told; it may go on")
     may_ask(undo)
 
