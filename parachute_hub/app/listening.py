@@ -43,9 +43,13 @@ def listen_again(reactor: Any, inherited: Handover, front: Front) -> IListeningP
 
 
 def serve_again(reactor: Any, inherited: Handover, front: Front) -> None:
-    """Go on with the clients of the hub before."""
+    """Go on with the clients of the hub before, as far as they are still there."""
     for client in inherited.clients:
-        server = reactor.adoptStreamConnection(client.descriptor, client.family, front)
+        try:
+            server = reactor.adoptStreamConnection(client.descriptor, client.family, front)
+        except OSError:
+            # It was reset meanwhile, so that the kernel knows no peer any more.
+            server = None
         os.close(client.descriptor)
         if server is not None:
             server.protocol.taken_over(client.sent)

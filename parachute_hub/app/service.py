@@ -231,11 +231,10 @@ class Hub(Service):
         self.reactor.callLater(SETTLE_SECONDS, heap.give_back)
 
     def _go_on_with_clients(self) -> None:
-        inherited = self._inherited
-        if inherited is not None:
+        if self._inherited is not None:
             self._listen()
+            inherited, self._inherited = self._inherited, None
             serve_again(self.reactor, inherited, self.front)
-            self._inherited = None
 
     async def _put_restored_in_place(self) -> None:
         if await self._in_thread(switch.finish, self.settings.home):

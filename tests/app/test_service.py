@@ -2,17 +2,21 @@
 
 import resource
 import socket
+import struct
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor as global_reactor
+from twisted.internet.tcp import Server
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.app.closed import Closed
-from parachute_hub.app.listening import CannotListen
+from parachute_hub.app.handover import Handover, Left
+from parachute_hub.app.listening import CannotListen, serve_again
 from parachute_hub.app.service import Hub
+from parachute_hub.proxy.holding import KeptClient
 from parachute_hub.settings import fold
 
 
@@ -47,6 +51,34 @@ class ListenTests(SynchronousTestCase):
                 reactor: Any = MemoryReactorClock()
                 hub = Hub(fold({"home": folder}, {"PARACHUTE_TRUSTED_HOPS": hops}), reactor)
                 self.assertEqual(hub.front.limits.connections_per_address, most)
+
+
+class Adopting(MemoryReactorClock):
+    """Adopts connections as a real reactor does."""
+
+    def adoptStreamConnection(self, descriptor: int, family: int, factory: Any) -> Any:
+        return Server._fromConnectedSocket(descriptor, family, factory, self)
+
+
+class TakenOverTests(SynchronousTestCase):
+    def test_a_client_that_reset_its_connection_meanwhile_harms_nobody(self) -> None:
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+        clients, kept = [], []
+        for _ in range(3):
+            clients.append(socket.create_connection(listener.getsockname()))
+            self.addCleanup(clients[-1].close)
+            ours, _ = listener.accept()
+            ours.setblocking(False)
+            kept.append(KeptClient(descriptor=ours.detach(), family=socket.AF_INET, sent=b""))
+        clients[1].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        clients[1].close()
+        left = Left(life="a", gateway=None, modules=())
+        given = Handover(format=1, version="1", lock=3, listener=4, family=2, left=left, clients=tuple(kept))
+        reactor: Any = Adopting()
+        hub = Hub(fold({"home": self.mktemp()}, {}), reactor)
+        serve_again(reactor, given, hub.front)
+        self.assertEqual(hub.front.connections, 2)
 
 
 class NoPortTests(SynchronousTestCase):
