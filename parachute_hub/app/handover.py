@@ -14,6 +14,7 @@ from parachute_hub.confinement.gateway import KeptGateway
 from parachute_hub.proxy.holding import KeptClient
 from parachute_hub.supervise.inheritance import InheritedModule
 from parachute_hub.system import strict_json, strict_records
+from parachute_hub.system.logs import finish_output
 from parachute_hub.system.strict_json import BadJson
 from parachute_hub.system.strict_records import BadRecord
 
@@ -101,7 +102,7 @@ def replace_process(handover: Handover) -> NoReturn:
     os.lseek(memory, 0, os.SEEK_SET)
     for descriptor in (memory, *handover.descriptors()):
         os.set_inheritable(descriptor, True)
-    sys.stdout.flush()
+    finish_output()
     os.execve(sys.executable, own_command(), {**os.environ, VARIABLE: str(memory)})  # noqa: S606
 
 

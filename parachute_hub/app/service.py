@@ -44,7 +44,7 @@ from parachute_hub.system import heap
 from parachute_hub.system.executors import WriterThread
 from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.home import DATABASE, Home, HomeError, HomeTaken, HomeTooNew
-from parachute_hub.system.logs import LineObserver, Masker
+from parachute_hub.system.logs import LineObserver, Masker, finish_output
 from parachute_hub.system.timestamps import to_the_second
 
 LOCK_POLL = 0.25
@@ -284,7 +284,7 @@ class Hub(Service):
     def _leave_with_error(self) -> None:
         # twistd has no exit code for this.
         def leave() -> None:
-            sys.stdout.flush()
+            finish_output()
             os._exit(1)
 
         self.reactor.addSystemEventTrigger("after", "shutdown", leave)
@@ -308,7 +308,7 @@ class Hub(Service):
 
         def again() -> None:
             if not told_to_end:
-                sys.stdout.flush()
+                finish_output()
                 os.execv(sys.executable, handover.own_command())  # noqa: S606
 
         for number in (signal.SIGTERM, signal.SIGINT):

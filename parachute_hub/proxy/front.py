@@ -307,8 +307,7 @@ class Front(Factory):
         self._failures.each("Keeping deadlines", lambda connection: connection.check(self.now), self._limiter)
         attempt("Resuming accept", self._limiter.look_for_room)
         self._failures.each("Closing idle connections", self._expire, tuple(self._pools))
-        if self._access_log is not None:
-            attempt("Writing the access log", self._access_log.flush)
+        self._write_log()
         if self._limiter or self._pools:
             self._used_at = self.now
         elif self.now - self._used_at >= _REST_AFTER:
@@ -376,7 +375,7 @@ class Front(Factory):
 
     def _write_log(self) -> None:
         if self._access_log is not None:
-            self._access_log.flush()
+            self._failures.attempt("Writing the access log", self._access_log.flush)
 
     def _cut_off(self) -> None:
         for connection in self._limiter:

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Literal, TextIO, TypeAlias
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, formatTime
@@ -65,6 +66,12 @@ class Masker:
 
 Keep: TypeAlias = Callable[[float, Level, str], None]
 _LEVELS: dict[Any, Level] = {LogLevel.debug: "debug", LogLevel.info: "info", LogLevel.warn: "warning"}
+
+
+def finish_output() -> None:
+    """Write what standard output still holds. A full disk or closed pipe must not keep the hub from what comes next."""
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
 
 
 @implementer(ILogObserver)

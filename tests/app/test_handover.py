@@ -185,7 +185,35 @@ class ReceiveTests(SynchronousTestCase):
             os.close(memory)
 
 
+class ReplaceTests(SynchronousTestCase):
+    def test_a_full_disk_behind_the_output_stops_nothing(self) -> None:
+        """What the hub printed is lost, as it would be anyway; its modules are not."""
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(
+                [sys.executable, "-c", _REPLACED],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                env={**os.environ, handover.VARIABLE: "", "PYTHONUNBUFFERED": ""},
+                cwd=ROOT,
+                check=False,
+            )
+        self.assertEqual((done.returncode, done.stderr), (7, b""))
+
+
 ROOT = Path(__file__).parents[2]
+_REPLACED = """
+import os
+from parachute_hub.app import handover
+from parachute_hub.app.handover import Handover, Left
+if os.environ[handover.VARIABLE]:
+    os._exit(7)
+print("waits")
+lock, listener = os.pipe()
+left = Left(life="a", gateway=None, modules=())
+handover.replace_process(
+    Handover(format=1, version="1", lock=lock, listener=listener, family=2, left=left, clients=())
+)
+"""
 _RECEIVING = """
 import os, sys
 from parachute_hub.app import handover

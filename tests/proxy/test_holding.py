@@ -10,8 +10,10 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from parachute_hub.proxy import holding
+from parachute_hub.proxy.access_log import AccessLog
 from parachute_hub.proxy.holding import KeptClient
 from parachute_hub.proxy.tunnel import SERVICE_RESTART, close_frame
+from parachute_hub.system.logs import Masker
 from tests.proxy.test_connection import FakePort
 from tests.proxy.test_tunnel import ACCEPTED, MOUNTS, handshake
 from tests.support.sockets import FakeSocket, Rig, get, ok
@@ -126,6 +128,19 @@ class HoldingTests(SynchronousTestCase):
             KeptClient(one.socket.fileno(), socket.AF_UNIX, sent) for one, sent in ((whole, b""), (part, b"GET /no"))
         ]
         self.assertEqual(kept, sorted(wanted, key=lambda one: one.descriptor))
+
+    def test_an_access_log_that_cannot_be_written_keeps_nothing_from_going_on(self) -> None:
+        def full(text: str) -> None:
+            raise OSError(28, "No space left on device")
+
+        self.rig = Rig(MOUNTS, access_log=AccessLog("combined", Masker(), full))
+        self.front = self.rig.front
+        self.real_client()
+        asked = self.real_client()
+        asked.deliver(get("/nowhere"))
+        self.front.hold(True)
+        self.assertEqual(len(self.front.kept()), 2)
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
 
     def test_those_that_sent_the_most_are_not_kept_if_it_is_too_much(self) -> None:
         self.patch(holding, "_MOST_BYTES", 30)
