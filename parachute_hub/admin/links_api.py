@@ -122,6 +122,7 @@ class LinksArea:
     async def renew(self, request: IRequest, short: str) -> bytes:
         """A new certificate for a paired host."""
         self._installed(request, short)
+        self._refuse_busy(short)
         await self._linking().renew(short)
         await self._done("link-renewed", short)
         return as_json(request, self._told(short))

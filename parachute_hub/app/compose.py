@@ -199,7 +199,7 @@ async def compose(core: ProcessContext) -> Composition:
             backups.timer,
             notices.timer,
             partial(night_updates, core, engine),
-            partial(renewing, core, engine.elsewhere),
+            partial(renewing, core, engine.elsewhere, engine.modules.jobs),
             problems.timer,
             *care.timers(),
             partial(every, core.reactor, PRUNE_SECONDS, partial(_running, accounts.prune), "Pruning accounts"),

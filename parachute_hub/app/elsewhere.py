@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from parachute_hub.accounts.model import Origins
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.elsewhere.links import Links
+from parachute_hub.jobs.runner import Jobs
 from parachute_hub.modules.assembly import ModuleFiles, ModuleServices
 from parachute_hub.modules.definition import manifests
 from parachute_hub.modules.definition.validation import Invalid
@@ -123,13 +124,14 @@ def build_mover(
     return mover
 
 
-def renewing(core: ProcessContext, links: Links) -> LoopingCall:
-    """Renews certificates that are 30 days old."""
+def renewing(core: ProcessContext, links: Links, jobs: Jobs) -> LoopingCall:
+    """Renews certificates that are 30 days old, but not while the module moves."""
 
     async def renew() -> None:
         for short in links.directory.shorts():
             link = links.link(short)
-            if link is not None and link.paired and links.now() - link.renewed_at >= _OLD_SECONDS:
+            old = link is not None and link.paired and links.now() - link.renewed_at >= _OLD_SECONDS
+            if old and jobs.active(short) is None:
                 try:
                     await linking_of(links).renew(short)
                 except Refused as refused:

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -184,6 +184,11 @@ class Courier:
 
         await _together(list(by_hash.values()), one)
 
+    async def room(self, folder: Path, files: Sequence[FileEntry]) -> int:
+        """The bytes that `fetch` into the folder of blobs and `assemble` take."""
+        here: set[str] = await self.in_thread(_names, folder)
+        return room(files, here)
+
     async def fetch(
         self, folder: Path, files: Sequence[FileEntry], got: Callable[[int], None], *, changing: bool
     ) -> None:
@@ -218,6 +223,16 @@ class Courier:
         if hashed != entry.sha256:
             raise Spoilt(f"{entry.path} arrived with another content than was announced.")
         await self.in_thread(os.rename, arriving, folder / entry.sha256)
+
+
+def room(files: Sequence[FileEntry], here: Collection[str]) -> int:
+    """The bytes that files take whose blobs are `here` in part. A blob becomes one file; others like it are copies.
+
+    >>> [room([FileEntry(path=path, size=5, sha256="a") for path in "xyz"], here) for here in (set(), {"a"})]
+    [15, 10]
+    """
+    moved = {entry.sha256: entry.size for entry in files if entry.sha256 in here}
+    return sum(entry.size for entry in files) - sum(moved.values())
 
 
 def assemble(blobs: Path, tree: Path, files: Sequence[FileEntry]) -> None:

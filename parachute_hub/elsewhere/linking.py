@@ -125,7 +125,11 @@ class Linking:
             # The host takes both until the coming one is used, which is only done once that is on disk here.
             await machine.call("POST", "/certificate", {"certificate": coming.certificate.decode()})
             await in_thread(keys.promote, link.id)
-            fresh = evolve(link, renewed_at=self.links.now())
+            current = self.links.link(short)
+            if current is None or current.id != link.id:
+                raise Refused(409, "not_paired", "The link has ended meanwhile.")
+            # A move may have switched it meanwhile.
+            fresh = evolve(current, renewed_at=self.links.now())
             await self.links.store(short, fresh)
             machine.use(fresh, self.links.dialer(fresh, Trust(pin=fresh.pin, identity=coming)))
             await machine.state()

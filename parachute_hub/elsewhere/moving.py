@@ -194,9 +194,9 @@ class Mover:
         told = await machine.call("GET", "/data/files", seconds=_LIST_SECONDS, most=_LISTS)
         files = checked(told.get("files") if isinstance(told, dict) else None)
         total = sum({entry.sha256: entry.size for entry in files}.values())
-        if total > self.modules.disk.free_bytes():
-            raise JobFailed("The disk here has too little room for its data.")
         courier = self._courier(machine)
+        if await courier.room(staging / "blobs", files) > self.modules.disk.free_bytes():
+            raise JobFailed("The disk here has too little room for its data.")
         await courier.fetch(staging / "blobs", files, self._counted(work, total), changing=changing)
         return files
 
