@@ -14,6 +14,7 @@ from parachute_hub.supervise.model import Elsewhere, Launch, ModuleState, Reach,
 from parachute_hub.supervise.output.log_files import LogFiles
 from parachute_hub.supervise.output.log_ring import LogRing
 from parachute_hub.supervise.output.output import Output
+from parachute_hub.supervise.restart_policy import CrashHistory
 
 PERIOD: Final = 10.0
 """Seconds between two looks at the other machine."""
@@ -150,11 +151,17 @@ class FarModule:
         """A newer hub asks anew."""
         return False
 
-    def hand_over(self) -> None:
-        """Nothing of it is here."""
+    def hand_over(self) -> InheritedModule | None:
+        """That it answers. An upstream needs a token first, which a newer hub gets with its first look."""
+        if self.status.state is not ModuleState.READY or not self._there.steered:
+            return None
+        return InheritedModule(short=self.short, process=None, history=CrashHistory(), last_exit=None)
 
     def take_over(self, left: InheritedModule) -> None:
-        """Nothing of it was here."""
+        """Pass requests on at once: it answered the hub before."""
+        self._wanted, self._order, self._ordered_at = True, "start", self._context.now()
+        self._tell(ModuleState.READY, "It answers.", reach="online")
+        self._begin()
 
     def follows(self, start: bool) -> None:
         """Record whether a start follows."""

@@ -52,6 +52,25 @@ class FarModuleTests(SupervisorCase):
         self.turn()
         return self.successResultOf(started)
 
+    def test_a_newer_hub_passes_requests_on_before_it_has_asked(self) -> None:
+        """But not to a server that wants the hub's token, nor to one that did not answer."""
+        for steered, seen, state in (
+            (True, Sighting(), ModuleState.READY),
+            (True, DOWN, ModuleState.STOPPED),
+            (False, Sighting(), ModuleState.STOPPED),
+        ):
+            self.there.steered, self.there.seen = steered, seen
+            self.start()
+            left = self.supervisor.hand_over()
+            self.supervisor = Supervisor(self.supervisor._context)
+            self.there.seen = DOWN
+            self.supervisor.boot(("vault",), left)
+            self.assertEqual(self.status().state, state)
+            self.turn()
+            self.reactor.advance(1)
+            self.turn()
+            self.assertEqual(self.status().state, ModuleState.BACKOFF)
+
     def test_it_is_started_and_stopped_there(self) -> None:
         status = self.start()
         self.assertEqual(
