@@ -37,6 +37,7 @@ class LinkPageTests(SynchronousTestCase):
             page.get_by_role("button", name="Move it", exact=True).click()
             self.confirm(page)
             expect(page.get_by_role("button", name="Bring it back here")).to_be_visible(timeout=PATIENCE)
+            expect(page.get_by_text("not in the backups of this hub")).to_be_visible()
             self.look(page, "link-there")
             self.there.kill()
             expect(page.get_by_text("Machine not answering")).to_be_visible(timeout=PATIENCE)

@@ -144,6 +144,7 @@ function InUse({ backups, reload, make }: Parts & { make: () => Promise<void> })
           ))}
         </div>
       </section>
+      <Missing />
       {job && <Progress job={job} />}
       {backups.places.map((place) => (
         <Place key={place.id} place={place} busy={running !== undefined} reload={reload} />
@@ -162,6 +163,18 @@ function InUse({ backups, reload, make }: Parts & { make: () => Promise<void> })
       <Key backups={backups} reload={reload} make={make} />
       <RestoreLink />
     </>
+  )
+}
+
+/** What nobody would miss until it is needed. */
+function Missing() {
+  const away = modules.installed.value.filter((module) => module.elsewhere)
+  if (away.length === 0) return null
+  return (
+    <p>
+      {away.map((module) => module.display_name).join(", ")} {away.length === 1 ? "runs" : "run"} on another machine.
+      What is stored there is not in these backups, so back up that machine as well.
+    </p>
   )
 }
 

@@ -43,9 +43,12 @@ function Linked({ module, link, path, changed }: Linkable & { link: ModuleLink }
   const there = module.elsewhere
   const paired = link.kind === "host"
   const move = (to: "there" | "here") => async () => {
+    const backups = "From then on, the backups of this hub do not contain it, so back up the other machine as well."
     const sure = await confirm(
       to === "there" ? `Move ${module.display_name} to the other machine?` : `Bring ${module.display_name} back here?`,
-      "Its data moves along. For a few seconds it does not answer. If anything goes wrong, it stays where it is.",
+      `Its data moves along. For a few seconds it does not answer. If anything goes wrong, it stays where it is.${
+        to === "there" ? ` ${backups}` : ""
+      }`,
       to === "there" ? "Move it" : "Bring it back",
       false,
     )
@@ -81,6 +84,12 @@ function Linked({ module, link, path, changed }: Linkable & { link: ModuleLink }
         </p>
         {there && <Badge tone={wording(module).tone}>{reached(there.reach)}</Badge>}
       </div>
+      {link.active && (
+        <p class="quiet">
+          What it stores is on that machine, and not in the backups of this hub.
+          {paired && " Back up that machine as well."}
+        </p>
+      )}
       {there?.why && <p class="reason">{there.why}</p>}
       {there && (there.version || there.memory || there.disk_free) && (
         <Facts
