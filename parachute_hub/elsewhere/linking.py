@@ -103,9 +103,7 @@ class Linking:
             await self.links.in_thread(self.links.keys.write, link.id, identity)
             await self.links.store(short, link)
         except (OSError, Refused) as error:
-            # The host must not wait for a hub that has no key for it.
-            with suppress(Unreached, CallRefused):
-                await machine.call("POST", "/unpair", {})
+            await _let_go(machine)
             if isinstance(error, Refused):
                 raise
             raise not_stored(error, f"The link's key could not be stored: {error.strerror}.") from None
@@ -208,10 +206,15 @@ class Linking:
         if dialer.seen != there:
             raise Refused(502, "wrong_host", "Two machines answer at that address, so nothing was paired.")
         if told.get("short") != short:
-            with suppress(Unreached, CallRefused):
-                await machine.call("POST", "/unpair", {})
+            await _let_go(machine)
             raise Refused(409, "wrong_module", f"That host is for {str(told.get('short'))[:40]}, not for {short}.")
         return there.hex()
+
+
+async def _let_go(machine: FarMachine) -> None:
+    """The host must not wait for a hub that has no key for it: no other could be paired with it."""
+    with suppress(Unreached, CallRefused):
+        await machine.call("POST", "/unpair", {})
 
 
 def _not_paired(error: CallRefused) -> Refused:
@@ -223,5 +226,6 @@ def _not_paired(error: CallRefused) -> Refused:
             403, "code_spent", "Too many wrong codes. Let the host show a new one: parachute module host --pair"
         )
     if error.status == 403:
-        return Refused(409, "paired_already", f"The host refused: {error}")
+        text = "That host belongs to a hub already. To free it, run on its machine: parachute module host --unpair"
+        return Refused(409, "paired_already", text)
     return Refused(502, "other_machine", f"The host refused: {error}")

@@ -75,7 +75,9 @@ class InheritedProcess:
 
 @frozen(kw_only=True)
 class InheritedModule:
-    """A module that runs, here or on another machine, or crashed before. `history` is what the restart policy counts, in monotonic seconds."""
+    """A module that runs, here or on another machine, or crashed before. `history` is what the restart policy counts,
+    in monotonic seconds.
+    """
 
     short: str
     process: InheritedProcess | None
