@@ -1,7 +1,7 @@
 /** Storage: what is large on the disk, by person, vault and kind; quotas; clearing. */
 import { useState } from "preact/hooks"
 import type { Leftover, Space, SpaceOfPerson, SpaceOfVault } from "../api/shapes"
-import { hub } from "../app"
+import { hub, modules } from "../app"
 import { ago, bytes } from "../format"
 import { useResource } from "../state/resource"
 import { confirm } from "../ui/dialog"
@@ -26,7 +26,7 @@ const KINDS: Record<string, Kind> = {
   },
   copies: {
     name: "Copies from before updates",
-    text: "The data of modules as it was before an update.",
+    text: "The data of modules as it was before an update, or before a move to another machine.",
     question: "Without these copies, going back to an earlier version of a module keeps the data as it is now.",
   },
   logs: { name: "Older logs", text: "The latest lines of each log stay." },
@@ -127,6 +127,11 @@ function Vaults({ vaults, changed }: { vaults: SpaceOfVault[]; changed: Changed 
   return (
     <Card title="Vaults">
       {vaults.length === 0 && <p class="quiet">There are no vaults yet.</p>}
+      {modules.installed.value.some((module) => module.short === "vault" && module.elsewhere) && (
+        <p>
+          The vaults are on another machine. What they store there is not counted here, and limits do not apply to it.
+        </p>
+      )}
       <ul class="list">
         {vaults.map((vault) => (
           <OneVault key={vault.name} vault={vault} changed={changed} />
