@@ -284,6 +284,8 @@ class Restores:
             clear_credentials(staged / "parachute.db")
             for name in ("operator.token", "hub/backups.json"):
                 (staged / name).unlink(missing_ok=True)
+            # Another machine's module belongs to the hub that keeps running.
+            shutil.rmtree(staged / "hub" / "links", ignore_errors=True)
         keep_vaults(staged / "parachute.db")
         add_act(staged / "parachute.db", act)
         os.sync()

@@ -19,6 +19,7 @@ LEFT_OUT = frozenset(
         "hub/reserve.signin",
         "hub/jobs",
         "hub/logs",
+        "hub/moving",
         "hub/snapshots",
         "hub/restore",
         "hub/reach",  # what leads to this machine now; a restored hub opens and forgets no way

@@ -130,6 +130,7 @@ class RoundTripTests(ArchiveCase):
             "hub/reserve": b"",
             "hub/lock": b"",
             "hub/reach/state.json": b"{}",
+            "hub/moving/vault-1/blobs/a": b"",
             "hub/reach/lan/authority.pem": b"",
             "hub/views/vault/.bun/install/cache/x.pile": b"",
             "hub/views/scribe/.cache/huggingface/model": b"",
