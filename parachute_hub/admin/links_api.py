@@ -129,13 +129,17 @@ class LinksArea:
 
     @app.route("/api/links/<short>/move", methods=["POST"])
     async def move(self, request: IRequest, short: str) -> bytes:
-        """Move the module with its data to the paired host (`to`: `there`) or back (`here`)."""
+        """Move the module with its data to the paired host (`to`: `there`) or back (`here`). With `keep_data`, it uses
+        what is there already.
+        """
         self._prove(request, f"move:{short}")
         self._installed(request, short)
-        to = read_json(request).get("to")
+        body = read_json(request)
+        to = body.get("to")
         if to not in ("there", "here"):
             raise Refused(400, "invalid_request", "to must be there or here.")
-        job = await self._jobs.recorded(self._mover().move(short, there=to == "there"))
+        keep = body.get("keep_data") is True
+        job = await self._jobs.recorded(self._mover().move(short, there=to == "there", keep=keep))
         return as_json(request, {"operation_id": job.id, "operation": job.to_json()}, status=202)
 
     def _told(self, short: str) -> dict[str, Any]:

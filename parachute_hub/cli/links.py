@@ -41,6 +41,9 @@ def add_words(words: Words) -> None:
             sub.add_argument("--pin", metavar="SHA256", help="of its public key, which then counts alone")
         if name == "move":
             sub.add_argument("to", choices=("there", "here"), help="to the other machine, or back")
+            sub.add_argument(
+                "--keep-data", action="store_true", help="use the data that is on the other machine already"
+            )
         if name == "end":
             sub.add_argument("--leave-data", action="store_true", help="leave what it has stored on the other machine")
             may_ask(sub)
@@ -89,7 +92,12 @@ def moved(arguments: Namespace) -> int:
     """Move a module with its data, and follow the job."""
     if not arguments.json:
         print(f"move {arguments.module} ...", file=sys.stderr)
-    job = run_job(client_of(arguments), _path(arguments, "/move"), {"to": arguments.to}, progress_of(arguments))
+    job = run_job(
+        client_of(arguments),
+        _path(arguments, "/move"),
+        {"to": arguments.to, "keep_data": arguments.keep_data},
+        progress_of(arguments),
+    )
     show(arguments, job, f"{arguments.module} runs {arguments.to} now.")
     return 0
 

@@ -8,6 +8,7 @@ the link is switched. Whatever fails before that, or a kill, leaves the module w
 import os
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -53,15 +54,15 @@ class Mover:
     clock: Any
     _log = Logger()
 
-    def move(self, short: str, *, there: bool) -> Job:
-        """Start the job. Raises Refused."""
+    def move(self, short: str, *, there: bool, keep: bool = False) -> Job:
+        """Start the job. To `keep` is to use the data that is there already. Raises Refused."""
         link = self.links.link(short)
         if link is None or not link.paired:
             raise Refused(409, "not_paired", f"{short} is not paired with another machine. Pair them first.")
         if link.active is there:
             raise Refused(409, "already_there", f"{short} already runs {'there' if there else 'here'}.")
-        work = self._there if there else self._here
-        params = {"to": "there" if there else "here"}
+        work = partial(self._there, keep=keep) if there else self._here
+        params = {"to": "there" if there else "here", **({"keep": True} if keep else {})}
         return self.modules.jobs.start("move", short, params, lambda handle: self._told(handle, work(handle, short)))
 
     def handlers(self) -> dict[str, Callable[[Mapping[str, Any]], Awaitable[None]]]:
@@ -70,14 +71,45 @@ class Mover:
 
     # --- to the other machine
 
-    async def _there(self, work: Work, short: str) -> None:
+    async def _there(self, work: Work, short: str, *, keep: bool) -> None:
         work.step("check")
         machine, records = self._machine(short), self.modules.files.directory.records
         wanted, link = records.wanted(short), machine.link
-        data, walk = self.home / short, Walk()
+        if not keep and not link.filled:
+            await self._refuse_to_replace(machine)
+            link = evolve(link, filled=True)
+            await records.change(short, link=link)
         work.step("install there")
         await machine.install()
         await self._stop_there(machine)
+        if keep:
+            work.step("stop")
+            await self._pause(work, short, self._key(short))
+        else:
+            await self._copy(work, machine, short)
+        work.step("start there")
+        await work.undo("far_stop", short=short)
+        if wanted:
+            await machine.order("start")
+            await self._runs_there(machine)
+        await records.change(short, link=evolve(link, active=True, filled=True), wanted=wanted)
+        await work.commit()
+        await self._switched(short, wanted)
+        work.step("finish")
+        await work.whole(self._in_thread(self._set_aside, short, f"{MOVED}{work.id}"))
+        work.line(f"{short} runs on {machine.address}. The data that was here is kept as a copy.")
+
+    async def _refuse_to_replace(self, machine: FarMachine) -> None:
+        """A host that was paired before may have the only data that there is."""
+        told = await machine.call("GET", "/data/files", seconds=_LIST_SECONDS, most=_LISTS)
+        if not isinstance(told, dict) or told.get("files"):
+            raise JobFailed(
+                "The other machine has data from an earlier link, which this would replace. To run it there with that "
+                'data, choose "Use the data that is there" under Technical details. Otherwise delete it there first.'
+            )
+
+    async def _copy(self, work: Work, machine: FarMachine, short: str) -> None:
+        data, walk = self.home / short, Walk()
         work.step("copy")
         files = await work.whole(self._in_thread(walk, data))
         await self._send(work, machine, data, files, changing=True)
@@ -92,17 +124,6 @@ class Mover:
         if not isinstance(told, dict) or told.get("digest") != digest(files) or told.get("files") != len(files):
             raise JobFailed("The data there is not the same as here, so nothing was moved.")
         work.line(f"{len(files)} files are the same on both sides ({told['digest'][:12]}).")
-        work.step("start there")
-        await work.undo("far_stop", short=short)
-        if wanted:
-            await machine.order("start")
-            await self._runs_there(machine)
-        await records.change(short, link=evolve(link, active=True), wanted=wanted)
-        await work.commit()
-        await self._switched(short, wanted)
-        work.step("finish")
-        await work.whole(self._in_thread(self._set_aside, short, f"{MOVED}{work.id}"))
-        work.line(f"{short} runs on {machine.address}. The data that was here is kept as a copy.")
 
     async def _send(
         self, work: Work, machine: FarMachine, folder: Path, files: Sequence[FileEntry], *, changing: bool

@@ -91,8 +91,8 @@ class PairedCase(SynchronousTestCase):
         answer: dict[str, Any] = self.hub.client.call("POST", "/api/links/vault/pair", body)
         return answer
 
-    def move(self, to: str) -> dict[str, Any]:
-        begun = self.hub.client.call("POST", "/api/links/vault/move", {"to": to})
+    def move(self, to: str, **more: Any) -> dict[str, Any]:
+        begun = self.hub.client.call("POST", "/api/links/vault/move", {"to": to, **more})
         return follow(self.hub.client, begun["operation_id"], ProgressPrinter(quiet=True))
 
     def ready(self) -> None:
@@ -185,6 +185,23 @@ class PairedTests(PairedCase):
         self.assertEqual((module["state"], module["elsewhere"]), ("stopped", None))
         self.hub.client.call("POST", "/api/modules/vault/start", {})
         self.assertEqual(paths(self.hub, self.token).count("kept"), 1)
+
+    def test_data_of_an_earlier_link_is_not_replaced_unasked(self) -> None:
+        """Nobody else may have it."""
+        self.pair()
+        self.assertEqual(write(self.hub, self.token, "kept"), 201)
+        self.move("there")
+        self.hub.client.call("DELETE", "/api/links/vault?leave_data=1")
+        self.there.wait_for(lambda: self.pair_again(), "the host to be free again")
+        with self.assertRaises(CommandError) as caught:
+            self.move("there")
+        self.assertIn("data from an earlier link", str(caught.exception))
+        self.assertEqual(paths(self.hub, self.token), [])
+        self.move("there", keep_data=True)
+        self.assertEqual(paths(self.hub, self.token), ["kept"])
+        for to in ("here", "there"):
+            self.move(to)
+            self.assertEqual(paths(self.hub, self.token), ["kept"], to)
 
     def test_without_its_key_the_hub_still_starts(self) -> None:
         self.pair()

@@ -82,7 +82,8 @@ class Link:
 
     `near` is what the owner approved: the address must be of that kind whenever it is looked up. `pin` is the SHA-256
     of the other side's SubjectPublicKeyInfo in hexadecimal, `ca` the PEM text of its own authority; without both, the
-    system's authorities count. Only while it is `active` the module runs there. `made_at` and `renewed_at` (when its
+    system's authorities count. Only while it is `active` the module runs there. `filled` once a host had no data but
+    what this hub sent there. `made_at` and `renewed_at` (when its
     key was made) are in epoch seconds.
     """
 
@@ -95,6 +96,7 @@ class Link:
     pin: str | None = None
     ca: str | None = None
     active: bool = False
+    filled: bool = False
     made_at: float = 0.0
     renewed_at: float = 0.0
 
@@ -125,6 +127,7 @@ class Link:
         times = {name: _seconds(given.get(name, 0.0), name) for name in ("made_at", "renewed_at")}
         port = validation.port(given.get("port"), "link.port")
         active = validation.flag(given.get("active", False), "link.active")
+        filled = validation.flag(given.get("filled", False), "link.filled")
         return cls(
             id=texts["id"],
             kind=kind,
@@ -135,6 +138,7 @@ class Link:
             pin=pin,
             ca=ca,
             active=active,
+            filled=filled,
             made_at=times["made_at"],
             renewed_at=times["renewed_at"],
         )

@@ -67,7 +67,7 @@ class LinkTests(SynchronousTestCase):
     def test_it_is_kept_in_the_hubs_record(self) -> None:
         path = Path(self.mktemp())
         records = RecordsFile(path)
-        for link in (HOST, UPSTREAM, evolve(HOST, active=True)):
+        for link in (HOST, UPSTREAM, evolve(HOST, active=True, filled=True)):
             self.successResultOf(records.change("vault", link=link, memory_limit=5))
             self.assertEqual(RecordsFile(path).get("vault"), Record(link=link, memory_limit=5))
         self.successResultOf(records.change("vault", link=None))

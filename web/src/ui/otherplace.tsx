@@ -56,6 +56,17 @@ function Linked({ module, link, path, changed }: Linkable & { link: ModuleLink }
     await hub.call("POST", `${path}/move`, { to })
     await changed()
   }
+  const adopt = async () => {
+    const sure = await confirm(
+      "Use the data on the other machine?",
+      `${module.display_name} then runs there, with what it has stored there before. Its data here is kept as a copy.`,
+      "Use it",
+      false,
+    )
+    if (!sure) return
+    await hub.call("POST", `${path}/move`, { to: "there", keep_data: true })
+    await changed()
+  }
   const renew = async () => {
     await hub.call("POST", `${path}/renew`)
     await changed()
@@ -120,7 +131,12 @@ function Linked({ module, link, path, changed }: Linkable & { link: ModuleLink }
             ["Key (SHA-256)", link.pin && <code>{link.pin}</code>],
           ]}
         />
-        {paired && <Button act={renew}>Renew the certificate</Button>}
+        {paired && (
+          <div class="row">
+            <Button act={renew}>Renew the certificate</Button>
+            {!link.active && <Button act={adopt}>Use the data that is there</Button>}
+          </div>
+        )}
       </More>
     </>
   )
