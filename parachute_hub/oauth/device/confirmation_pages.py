@@ -46,6 +46,7 @@ _WORDS = {
     "move": "Move the module {} with its data?",
     "notice.destination": "Change where messages go?",
     "operator.rotate": "Replace the operator token?",
+    "phone.link": "Let a phone use your notes?",
     "reach.close": "Close the way to this hub?",
     "reach.open": "Let other devices reach this hub?",
     "restore-data": "Put back earlier data of the module {}?",
