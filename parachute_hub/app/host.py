@@ -190,7 +190,7 @@ def offer(records: HostRecords, where: str, now: float) -> list[str]:
     code = records.offer(now, secrets.token_bytes)
     short = records.current().short
     return [
-        f"This machine runs {short} for a hub, and belongs to none yet.",
+        f"This machine runs {short} for a hub, and is not paired with one yet.",
         f"  Address: {where}",
         f"  Code:    {code}",
         f"Enter both in the hub, on the page of {short}, within {LIFE_SECONDS / 60:.0f} minutes.",

@@ -88,7 +88,11 @@ def end(arguments: Namespace) -> int:
     return 0
 
 
-_AUDIENCES: Final = {"tailnet": "your tailnet", "internet": "everybody", "network": "your network"}
+_AUDIENCES: Final = {
+    "tailnet": "your own devices",
+    "network": "devices in your network",
+    "internet": "anybody on the internet",
+}
 
 
 def _wait(client: HubClient, arguments: Namespace) -> dict[str, Any]:
@@ -115,7 +119,9 @@ def _wait(client: HubClient, arguments: Namespace) -> dict[str, Any]:
 
 def _missing(way: Mapping[str, Any]) -> str:
     remedy = way["remedy"]
-    return f"{way['refused']} {f'Open {remedy} in the browser.' if remedy.startswith('/') else remedy}".strip()
+    if remedy.startswith("/"):
+        remedy = f"Open {remedy} of your hub in the browser."
+    return f"{way['refused']} {remedy}".strip()
 
 
 def _planned(plan: Mapping[str, Any]) -> str:

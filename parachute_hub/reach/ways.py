@@ -19,6 +19,7 @@ TUNNEL: Final = "parachute-hub"
 _TAILSCALE_LEAST: Final[Version] = (1, 52)
 _CLOUDFLARED_LEAST: Final[Version] = (2022, 3)
 _CADDY_LEAST: Final[Version] = (2,)
+_NAMES: Final[Mapping[str, str]] = {"tailscale": "Tailscale", "cloudflared": "cloudflared", "caddy": "Caddy"}
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -280,13 +281,13 @@ def _refusal(way: Way, program: Program | None, facts: Facts, here: Situation, d
         same = here.active == way.id
         return ("This way is open.", "") if same else (f"{BY_ID[here.active].title} is open.", "Close it first.")
     if way.program and program is None:
-        return f"{way.program} is not installed on this computer.", way.get
+        return f"{_NAMES[way.program]} is not installed on this computer.", way.get
     if program is not None and program.version and program.version < way.least:
         least = ".".join(map(str, way.least))
-        return f"{way.program} {program.called} is too old: this needs {least} or newer.", way.get
+        return f"{_NAMES[way.program]} {program.called} is too old: this needs {least} or newer.", way.get
     if way.audience == "internet" and here.without_factor:
         names = ", ".join(here.without_factor)
-        return f"Not every owner has a second factor: {names}.", "/account/2fa"
+        return f"On the internet every owner needs a second factor. Still without one: {names}.", "/account/2fa"
     return _of_program(way, facts, drawn)
 
 

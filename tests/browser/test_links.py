@@ -24,12 +24,11 @@ class LinkPageTests(SynchronousTestCase):
         with chromium() as browser, window(browser, complaints=False) as (_, page):
             self.sign_in(page)
             page.goto(f"{self.hub.url}/admin/modules/vault")
-            page.get_by_text("Use another machine for it").click()
+            page.get_by_text("Run it on another machine").click()
             page.get_by_label("Its address").fill(f"127.0.0.1:{self.there.port}")
             page.get_by_label("The code").fill(self.there.code())
             self.look(page, "link-pair")
             page.get_by_role("button", name="Pair").click()
-            self.confirm(page)
             page.get_by_role("button", name="Yes, connect to it").click()
             self.confirm(page)
             expect(page.get_by_text("It still runs on this machine.")).to_be_visible()

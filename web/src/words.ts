@@ -130,7 +130,7 @@ const DONE: Record<string, string> = {
   rollback: "rolled back",
   "restore-data": "back to its earlier data",
   "restore-backup": "running with the data from the backup",
-  move: "moved, with its data",
+  move: "moved with its data",
 }
 const FAILED: Record<string, string> = {
   rollback: "could not be rolled back",
@@ -193,7 +193,7 @@ const WEIGHTY: [RegExp, string][] = [
   [/^install:(.+)$/, "install $1, which is not in the catalog"],
   [/^adopt:(.+)$/, "run $1, which this hub did not install"],
   [/^uninstall:(.+)$/, "remove $1"],
-  [/^link:(.+)$/, "change on which machine $1 runs"],
+  [/^link:(.+)$/, "change which machine $1 runs on"],
   [/^move:(.+)$/, "move $1 with its data"],
   [/^downgrade:(.+)$/, "go back to an earlier version of $1"],
   [/^vault\.create:(.+)$/, "create the vault $1"],

@@ -42,7 +42,7 @@ _WORDS = {
     "hub.origin": "Change the hub’s address?",
     "install": "Install {}?",
     "key.rotate": "Replace the key that signs tokens?",
-    "link": "Change on which machine the module {} runs?",
+    "link": "Change which machine the module {} runs on?",
     "move": "Move the module {} with its data?",
     "notice.destination": "Change where messages go?",
     "operator.rotate": "Replace the operator token?",

@@ -319,7 +319,7 @@ function Keeping({ module }: { module: Module }) {
         {module.data_copy_at && !module.elsewhere && (
           <li class="list-row">
             <p class="grow" title={exactly(module.data_copy_at)}>
-              A copy of its data from before the last update ({ago(module.data_copy_at)}) is still here.
+              A copy of its earlier data ({ago(module.data_copy_at)}) is still here.
             </p>
             <Button kind="danger" act={restore}>
               Restore that data

@@ -17,6 +17,7 @@ const WHO: Record<string, string> = {
   network: "devices in your network",
   internet: "anybody on the internet",
 }
+const PROGRAMS: Record<string, string> = { tailscale: "Tailscale", caddy: "Caddy" }
 
 export function ReachPage() {
   const ways = useResource(`${REACH}/ways`)
@@ -206,8 +207,8 @@ function Missing({ way }: { way: ReachWay }) {
 
 /** What a link to the remedy is called. */
 function name({ remedy, get, program }: ReachWay): string | undefined {
-  if (remedy === get) return `Get ${program}`
-  return remedy.startsWith("/") ? "Your second factor" : undefined
+  if (remedy === get) return `Get ${PROGRAMS[program] ?? program}`
+  return remedy.startsWith("/") ? "Set up your second factor" : undefined
 }
 
 /** What would run and who gets to see what, before it happens. */

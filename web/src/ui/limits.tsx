@@ -16,8 +16,9 @@ const USUAL = "usual"
 function choices(sizes: number[], now: number | null, usual: number | null, words: (size: number) => string) {
   const all = [...new Set([...sizes, ...(now ? [now] : [])])].sort((a, b) => a - b)
   return [
-    [USUAL, `as usual (${usual === null ? "no limit" : words(usual)})`],
-    ["0", "no limit"],
+    [USUAL, `default (${usual === null ? "no limit" : words(usual)})`],
+    // Where the default is no limit, it would be there twice.
+    ...(usual === null && now !== 0 ? [] : [["0", "no limit"] as const]),
     ...all.map((size) => [String(size), words(size)] as const),
   ] as const
 }

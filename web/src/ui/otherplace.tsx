@@ -4,6 +4,7 @@ import { Refusal } from "../api/hub"
 import type { Module, ModuleLink } from "../api/shapes"
 import { hub, modules } from "../app"
 import { ago, bytes, exactly } from "../format"
+import { nearby } from "../state/nearby"
 import { useResource } from "../state/resource"
 import { wording } from "../words"
 import { useTyped } from "./adding"
@@ -25,7 +26,7 @@ export function OtherPlace({ module }: { module: Module }) {
       {link ? (
         <Linked module={module} link={link} path={path} changed={changed} />
       ) : (
-        <More label="Use another machine for it">
+        <More label="Run it on another machine">
           <Linking module={module} path={path} changed={changed} />
         </More>
       )}
@@ -150,24 +151,34 @@ const TRUST: Record<ModuleLink["trust"], string> = {
 }
 
 const KINDS = [
-  ["host", "A machine of mine"],
-  ["upstream", "A server of others"],
+  ["host", "On another machine of mine"],
+  ["upstream", "On a server that runs it already"],
 ] as const
 
 function Linking({ module, path, changed }: Linkable) {
   const [kind, setKind] = useState<"host" | "upstream">("host")
   const { typed, line } = useTyped({ address: "", code: "", pin: "" })
   const [ca, setCa] = useState("")
-  const send = async (more: { private?: true }) => {
+  const send = async (more: { private?: boolean }) => {
     if (kind === "host") await hub.call("POST", `${path}/pair`, { address: typed.address, code: typed.code, ...more })
     else await hub.call("PUT", path, { address: typed.address, pin: typed.pin || null, ca: ca || null, ...more })
   }
+  const approve = (text: string) => confirm("Is this your own machine?", text, "Yes, connect to it", false)
   const add = async () => {
+    // Asked before the password where the address shows it: a proof of presence is for one request.
+    const near = nearby(typed.address)
+    if (
+      near &&
+      !(await approve(
+        `${near} leads into a private network or to this machine. Confirm that the hub may connect to it.`,
+      ))
+    )
+      return
     try {
-      await send({})
+      await send({ private: near !== null })
     } catch (problem) {
       if (!(problem instanceof Refusal && problem.error === "private_address")) throw problem
-      if (!(await confirm("Is this your own machine?", problem.message, "Yes, connect to it", false))) return
+      if (!(await approve(problem.message))) return
       await send({ private: true })
     }
     await changed()
@@ -176,7 +187,7 @@ function Linking({ module, path, changed }: Linkable) {
   return (
     <form class="narrow" onSubmit={(event) => event.preventDefault()}>
       <Choice
-        label="What is there?"
+        label="Where should it run?"
         value={kind}
         set={(chosen) => setKind(chosen === "host" ? "host" : "upstream")}
         choices={KINDS}
@@ -184,8 +195,8 @@ function Linking({ module, path, changed }: Linkable) {
       {kind === "host" ? (
         <>
           <p class="quiet">
-            On the other machine, run <code>parachute module host {module.short}</code>. It shows its address and a
-            code.
+            Install Parachute there as well, and run <code>parachute module host {module.short}</code>. It shows its
+            address and a code.
           </p>
           {line("address", "Its address", "For example 10.0.0.5 or notes.example.com:1940")}
           {line("code", "The code", "It works once, for ten minutes.")}
