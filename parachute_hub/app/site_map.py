@@ -32,7 +32,7 @@ from parachute_hub.modules.definition import json_schemas
 from parachute_hub.modules.launch.configuration import Configuration
 from parachute_hub.modules.state.disk_space import size_of
 from parachute_hub.oauth.assemble import OAuth
-from parachute_hub.site.about import About, AboutHub, Ready
+from parachute_hub.site.about import About, AboutHub, Ready, installed_as
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.conventions import PREFIXES, Conventions
 from parachute_hub.site.front_page import FrontPage, Visitor
@@ -109,7 +109,9 @@ def public_parts(
     def states() -> list[tuple[str, str]]:
         return [(status.short, status.state.value) for status in engine.supervisor.all()]
 
-    about = AboutHub(started_at=to_the_second(time.time()), source=_source(core.settings.home, core.settings.platform))
+    clone = (Path(__file__).parents[2] / "pyproject.toml").is_file()
+    source = installed_as(core.settings.home, core.settings.platform, clone=clone)
+    about = AboutHub(started_at=to_the_second(time.time()), source=source)
     front = FrontPage(lambda: tiles(engine.installed_modules, engine.supervisor, engine.links), visitor)
     return [
         MountedArea(("/", "/hub.html"), front.app.resource()),
@@ -326,8 +328,3 @@ def _measured(engine: ModuleRuntime) -> "overview_api.Memory":
 def _vault_sizes(home: Path, names: tuple[str, ...]) -> dict[str, int]:
     """Bytes of each vault's folder."""
     return {name: size_of(home / "vault" / "data" / name) for name in names}
-
-
-def _source(home: Path, platform: str) -> str:
-    """How the hub was installed, in the API's terms."""
-    return "container" if home == Path("/parachute") or platform != "local" else "unknown"

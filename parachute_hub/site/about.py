@@ -1,6 +1,7 @@
 """`/api/ready` and `/api/hub`: whether the modules are up, and information about this process."""
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
@@ -33,6 +34,13 @@ def readiness(states: Iterable[tuple[str, str]]) -> dict[str, Any]:
         "transient_modules": transient,
         "persistent_modules": persistent,
     }
+
+
+def installed_as(home: Path, platform: str, *, clone: bool) -> str:
+    """How the hub was installed, in the API's terms. `clone`: the program lies in a clone of its repository."""
+    if home == Path("/parachute") or platform != "local":
+        return "container"
+    return "checkout" if clone else "pip"
 
 
 class Ready:

@@ -82,7 +82,7 @@ class PlanTests(SynchronousTestCase):
         old = {**FACTS.programs, "tailscale": Program(path="/usr/bin/tailscale", version=(1, 50, 1))}
         silent = {**FACTS.programs, "tailscale": Program(path="/usr/bin/tailscale")}
         cases: tuple[tuple[str, dict[str, Any], str], ...] = (
-            ("tailscale-serve", {"programs": {}}, "not installed"),
+            ("tailscale-serve", {"programs": {}}, "Tailscale is not installed"),
             ("tailscale-serve", {"programs": old}, "1.50.1 is too old"),
             ("tailscale-serve", {"programs": silent}, ""),
             ("tailscale-serve", {"tailscale": Tailscale()}, "does not run"),
@@ -99,7 +99,7 @@ class PlanTests(SynchronousTestCase):
             ("cloudflare-named", {"cloudflared": Cloudflared(signed_in=True, has_config=True)}, ""),
             ("cloudflare-quick", {"cloudflared": Cloudflared()}, ""),
             ("cloudflare-quick", {"cloudflared": Cloudflared(has_config=True)}, "configuration of its own"),
-            ("caddy", {"programs": {}}, "not installed"),
+            ("caddy", {"programs": {}}, "Caddy is not installed"),
             ("lan", {"programs": {}}, ""),
             ("lan", {"addresses": ()}, "not on a network"),
             ("lan", {"can_announce": False}, "zeroconf"),

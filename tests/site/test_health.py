@@ -1,7 +1,9 @@
+from pathlib import Path
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub import __version__
-from parachute_hub.site.about import About, AboutHub, Ready, readiness
+from parachute_hub.site.about import About, AboutHub, Ready, installed_as, readiness
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.health import Health, Phase
 from tests.support.asking import ask
@@ -77,6 +79,15 @@ class AboutTests(SynchronousTestCase):
         answer = ask(self.resource, "/api/hub", headers={"Authorization": "bearer the-token"})
         self.assertEqual(answer.status, 200)
         self.assertEqual((answer.json()["uptime_ms"], answer.json()["render_commit"]), (1500, "abc"))
+
+    def test_how_it_was_installed(self) -> None:
+        for home, platform, clone, told in (
+            ("/parachute", "local", False, "container"),
+            ("/data", "fly", True, "container"),
+            ("/home/ana/.parachute", "local", True, "checkout"),
+            ("/home/ana/.parachute", "local", False, "pip"),
+        ):
+            self.assertEqual(installed_as(Path(home), platform, clone=clone), told)
 
     def test_nobody_else_does(self) -> None:
         """A missing and a wrong credential have different errors."""

@@ -9,7 +9,7 @@ import { Button, Card, Facts, Head, More, Ready } from "../ui/parts"
 const SOURCES: Record<string, string> = {
   container: "a container image",
   pip: "a Python package",
-  checkout: "a source checkout",
+  checkout: "a clone of its source code",
 }
 const KNOWN = new Set(["version", "started_at", "uptime_ms", "source"])
 

@@ -66,10 +66,10 @@ export function Limits({ module }: { module: Module }) {
             label="Processor"
             value={share}
             set={setShare}
-            choices={choices(SHARES, cpu_limit, usual_cpu, (one) => `${one}% of a processor`)}
+            choices={choices(SHARES, cpu_limit, usual_cpu, (one) => `${one}%`)}
           />
           <p class="hint">
-            {taken !== undefined && `It uses ${percent(taken)} now. `}With less of a processor it gets slower.
+            {taken !== undefined && `It uses ${percent(taken)} now. `}100% is one processor. With less it gets slower.
           </p>
           <Button act={save} type="submit">
             Save limits

@@ -151,8 +151,8 @@ const TRUST: Record<ModuleLink["trust"], string> = {
 }
 
 const KINDS = [
-  ["host", "On another machine of mine"],
-  ["upstream", "On a server that runs it already"],
+  ["host", "My other machine"],
+  ["upstream", "An existing server"],
 ] as const
 
 function Linking({ module, path, changed }: Linkable) {
