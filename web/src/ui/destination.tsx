@@ -7,7 +7,7 @@ import { Adding, useTyped } from "./adding"
 import { Choice } from "./parts"
 
 const KINDS = [
-  ["push", "This browser, or this phone"],
+  ["push", "This browser or phone"],
   ["ntfy", "ntfy"],
   ["email", "E-mail"],
   ["webhook", "A webhook: Slack, Discord, Mattermost, your own"],

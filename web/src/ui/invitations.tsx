@@ -68,7 +68,7 @@ function Inviting({ vaults, done }: { vaults: string[]; done: () => Promise<void
     await done()
   }
   const choices: [string, string][] = vaults.map((each) => [each, each])
-  if (vaults.length > 0) choices.unshift([OWN, "their own, named after them"])
+  if (vaults.length > 0) choices.unshift([OWN, "a new one of their own"])
   return (
     <form class="narrow" onSubmit={(event) => event.preventDefault()}>
       <p class="quiet">You get a link to send. Whoever opens it first can create an account.</p>
