@@ -82,8 +82,8 @@ class PermissionTests(SynchronousTestCase):
         self.hub.wait_for(lambda: not self.busy(), "the end of the upgrade")
         before = self.hub.module("toy")["pid"]
         card.get_by_text("Change its limits").click()
-        card.get_by_label("Memory").select_option("512 MB")
-        card.get_by_label("Processor").select_option("50%")
+        card.get_by_label("Memory", exact=True).select_option("512 MB")
+        card.get_by_label("Processor", exact=True).select_option("50%")
         picture(self.page, "module-limits")
         card.get_by_role("button", name="Save limits").click()
         expect(card).to_contain_text("It may use up to 512 MB of memory, and 50% of a processor.")
