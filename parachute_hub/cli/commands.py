@@ -136,10 +136,15 @@ def backup_line(backups: Mapping[str, Any], now: float) -> str:
 
 
 def _told(module: dict[str, Any]) -> str:
-    """The reason for its state, and what it says is wrong with itself."""
+    """Where it runs if not here, the reason for its state, and what it says is wrong with itself.
+
+    >>> _told({"reason": "It answers.", "elsewhere": {"address": "https://notes.example.com"}})
+    'On https://notes.example.com. It answers.'
+    """
+    where = f"On {module['elsewhere']['address']}." if module.get("elsewhere") else ""
     reports = "; ".join(module.get("reports") or ())
     none = "It has no vault yet." if module.get("vaults") == 0 and module.get("state") == "ready" else ""
-    return " ".join(part for part in (module.get("reason"), reports and f"It reports: {reports}.", none) if part)
+    return " ".join(part for part in (where, module.get("reason"), reports and f"It reports: {reports}.", none) if part)
 
 
 def _status_offline(arguments: Namespace) -> int:
