@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from types import FrameType
@@ -156,9 +157,12 @@ class RestartInPlace:
         self.front.end_streams()
         # Programs that end with this hub are reaped by it.
         await self._until(lambda: not self.front.busy and self._busy() is None, _FLUSH_SECONDS)
+        keep_signals()
+        # A signal that came just before is a call that the reactor has not made yet: it stops in its second turn.
+        for _ in range(2):
+            await deferLater(self.reactor, 0)
         if self.is_leaving():
             return
-        keep_signals()
         try:
             self.leave(version)
         except BaseException:
@@ -177,17 +181,18 @@ class RestartInPlace:
 
 
 def keep_signals() -> None:
-    """Let signals to end wait for the hub that comes, also one that has just arrived."""
-    told: list[int] = []
+    """Let signals to end wait for the hub that comes, also one that has just arrived. Only in the main thread.
 
-    def note(number: int, frame: FrameType | None) -> None:
-        told.append(number)
+    Other threads do not block them and may get them, but Python calls the handler in the main thread. What that one
+    sends to itself waits there, since it blocks it, and execve(2) keeps what waits.
+    """
 
-    for number in _SIGNALS:
-        signal.signal(number, note)
+    def put_back(number: int, frame: FrameType | None) -> None:
+        signal.pthread_kill(threading.get_ident(), number)
+
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    for missed in told:
-        os.kill(os.getpid(), missed)
+    for number in _SIGNALS:
+        signal.signal(number, put_back)
 
 
 def heed_signals() -> None:

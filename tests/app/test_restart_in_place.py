@@ -1,6 +1,9 @@
 """When the hub makes way for the version that is installed, and when it does not."""
 
 import os
+import signal
+import subprocess
+import sys
 from typing import NoReturn
 
 from attrs import define, field
@@ -219,3 +222,19 @@ class RestartTests(SynchronousTestCase):
     def test_before_the_hub_is_up(self) -> None:
         self.restart.composed = None
         self.refused("not_now")
+
+
+class SignalTests(SynchronousTestCase):
+    def test_one_that_another_thread_gets_waits_for_the_hub_that_comes(self) -> None:
+        """Threads of the hub that leaves do not block it."""
+        program = (
+            "import os, signal, threading, time\n"
+            "from parachute_hub.app.restart_in_place import keep_signals\n"
+            "threading.Thread(target=time.sleep, args=(30,), daemon=True).start()\n"
+            "keep_signals()\n"
+            "os.kill(os.getpid(), signal.SIGTERM)\n"
+            "time.sleep(0.2)\n"  # Until the other thread has it.
+            "os.execv('/bin/grep', ['grep', '-E', '^(Sig|Shd)Pnd', '/proc/self/status'])\n"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+        self.assertIn(f"{1 << (signal.SIGTERM - 1):016x}", done.stdout.split())
