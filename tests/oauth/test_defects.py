@@ -163,7 +163,7 @@ class DefectTests(FlowCase):
                     policy, "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
                 )
                 self.assertEqual(
-                    re.findall("<script[^>]*>", page.text), ['<script src="/static/hub/key.js" defer="defer">']
+                    re.findall("<script[^>]*>", page.text), ['<script src="/static/hub/key.js">']
                 )
 
     def test_no_page_that_opened_the_consent_page_can_script_it(self) -> None:

@@ -1,5 +1,6 @@
 // Over plain http a browser sends cookies to every port of this machine. This key stays here: localStorage belongs to
-// one port. Forms send it along; without this script they ask for the password.
+// one port. Forms send it along; without this script they ask for the password. The page waits for it, so that nobody
+// can be faster.
 const NAME = "parachute_hub_key"
 
 function kept() {
@@ -9,19 +10,6 @@ function kept() {
     return null
   }
 }
-
-// After signing in the key is behind the # of the address, which no server sees.
-const next = document.querySelector("[data-key-next]")
-if (next && location.hash.length > 1) {
-  try {
-    localStorage.setItem(NAME, location.hash.slice(1))
-  } catch {
-    // Storage is off: forms ask for the password.
-  }
-  location.replace(next.href)
-}
-
-if (document.querySelector('input[autocomplete="current-password"], [data-passkey]')) import("/static/hub/passkey.js")
 
 document.addEventListener(
   "submit",
@@ -37,3 +25,17 @@ document.addEventListener(
   },
   true,
 )
+
+document.addEventListener("DOMContentLoaded", () => {
+  // After signing in the key is behind the # of the address, which no server sees.
+  const next = document.querySelector("[data-key-next]")
+  if (next && location.hash.length > 1) {
+    try {
+      localStorage.setItem(NAME, location.hash.slice(1))
+    } catch {
+      // Storage is off: forms ask for the password.
+    }
+    location.replace(next.href)
+  }
+  if (document.querySelector('input[autocomplete="current-password"], [data-passkey]')) import("/static/hub/passkey.js")
+})
