@@ -162,9 +162,7 @@ class DefectTests(FlowCase):
                 self.assertEqual(
                     policy, "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
                 )
-                self.assertEqual(
-                    re.findall("<script[^>]*>", page.text), ['<script src="/static/hub/key.js">']
-                )
+                self.assertEqual(re.findall("<script[^>]*>", page.text), ['<script src="/static/hub/key.js">'])
 
     def test_no_page_that_opened_the_consent_page_can_script_it(self) -> None:
         """A module's page shares the hub's origin; only this header keeps it from pressing the button in a popup."""
