@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from parachute_hub.reach.findings import Facts, Program, Version
 
@@ -178,34 +178,11 @@ def plan(way: Way, facts: Facts, here: Situation, given: Mapping[str, str]) -> P
     """The plan for one way, with what the person has chosen so far."""
     choices = {one.name: (given.get(one.name) or one.default).strip().lower() for one in way.fields}
     program = facts.programs.get(way.program)
-    drawn = _drawn(way, program, facts, here, choices)
-    refused, remedy = _refusal(way, program, facts, here, drawn)
-    return Plan(
-        way=way,
-        origin=drawn.origin,
-        commands=drawn.commands,
-        undo=drawn.undo,
-        config=drawn.config,
-        stays=drawn.stays,
-        by_hand=drawn.by_hand,
-        runs_already=drawn.runs_already,
-        public=_public(way, here),
-        refused=refused,
-        remedy=remedy,
-        wrong=_wrong(choices),
-        choices=choices,
+    steps = _steps(way, program, facts, here, choices)
+    refused, remedy = _refusal(way, program, facts, here, steps)
+    return evolve(
+        steps, public=_public(way, here), refused=refused, remedy=remedy, wrong=_wrong(choices), choices=choices
     )
-
-
-@frozen(kw_only=True)
-class _Drawn:
-    origin: str = ""
-    commands: tuple[tuple[str, ...], ...] = ()
-    undo: tuple[tuple[str, ...], ...] = ()
-    config: str = ""
-    stays: bool = False
-    by_hand: bool = False
-    runs_already: bool = False
 
 
 def target(port: int) -> str:
@@ -213,23 +190,26 @@ def target(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def _drawn(way: Way, program: Program | None, facts: Facts, here: Situation, choices: Mapping[str, str]) -> _Drawn:
+def _steps(way: Way, program: Program | None, facts: Facts, here: Situation, choices: Mapping[str, str]) -> Plan:
+    """The plan as far as it says what would run."""
     called = program.path if program else way.program
     host, to = choices.get("host", ""), target(here.port)
     match way.id:
         case "tailscale-serve" | "tailscale-funnel":
             word = way.id.removeprefix("tailscale-")
-            return _Drawn(
+            return Plan(
+                way=way,
                 origin=f"https://{facts.tailscale.name}" if facts.tailscale.name else "",
                 commands=((called, word, "--bg", f"--https={HTTPS_PORT}", to),),
                 undo=((called, word, f"--https={HTTPS_PORT}", "off"),),
                 runs_already=facts.served.proxy == to and facts.served.funnel == (word == "funnel"),
             )
         case "cloudflare-quick":
-            return _Drawn(commands=((called, "tunnel", "--no-autoupdate", "--url", to),), stays=True)
+            return Plan(way=way, commands=((called, "tunnel", "--no-autoupdate", "--url", to),), stays=True)
         case "cloudflare-named":
             file = f"{here.folder}/cloudflared.yml"
-            return _Drawn(
+            return Plan(
+                way=way,
                 origin=f"https://{host}" if host else "",
                 commands=(
                     (called, "tunnel", "create", TUNNEL),
@@ -245,7 +225,8 @@ def _drawn(way: Way, program: Program | None, facts: Facts, here: Situation, cho
             config = f"{host or 'hub.example.com'} {{\n\treverse_proxy {to.removeprefix('http://')}\n}}\n"
             mine = (called, "run", "--config", file, "--adapter", "caddyfile")
             theirs = (called, "reload", "--config", "/etc/caddy/Caddyfile")
-            return _Drawn(
+            return Plan(
+                way=way,
                 origin=f"https://{host}" if host else "",
                 commands=(theirs if facts.caddy_runs else mine,),
                 config=config,
@@ -253,7 +234,7 @@ def _drawn(way: Way, program: Program | None, facts: Facts, here: Situation, cho
                 by_hand=facts.caddy_runs,
             )
         case "lan":
-            return _Drawn(origin=f"https://{choices['name']}.local:{LAN_PORT}")
+            return Plan(way=way, origin=f"https://{choices['name']}.local:{LAN_PORT}")
 
 
 def _public(way: Way, here: Situation) -> tuple[str, ...]:
@@ -271,7 +252,7 @@ def _public(way: Way, here: Situation) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _refusal(way: Way, program: Program | None, facts: Facts, here: Situation, drawn: _Drawn) -> tuple[str, str]:
+def _refusal(way: Way, program: Program | None, facts: Facts, here: Situation, steps: Plan) -> tuple[str, str]:
     """Why it cannot begin, and what to do."""
     if not here.has_owner:
         return "This hub is not set up yet.", "Finish the set-up first: until then anybody who comes could claim it."
@@ -288,7 +269,7 @@ def _refusal(way: Way, program: Program | None, facts: Facts, here: Situation, d
     if way.audience == "internet" and here.without_factor:
         names = ", ".join(here.without_factor)
         return f"On the internet every owner needs a second factor. Still without one: {names}.", "/account/2fa"
-    return _of_program(way, facts, drawn)
+    return _of_program(way, facts, steps)
 
 
 def _wrong(choices: Mapping[str, str]) -> str:
@@ -296,9 +277,9 @@ def _wrong(choices: Mapping[str, str]) -> str:
     return next((wrong for name, value in choices.items() if (wrong := problems[name](value))), "")
 
 
-def _of_program(way: Way, facts: Facts, drawn: _Drawn) -> tuple[str, str]:
+def _of_program(way: Way, facts: Facts, steps: Plan) -> tuple[str, str]:
     if way.program == "tailscale":
-        return _of_tailscale(way, facts, drawn)
+        return _of_tailscale(way, facts, steps)
     if way.id == "cloudflare-named" and not facts.cloudflared.signed_in:
         return "cloudflared is not signed in to Cloudflare.", "Run this once: cloudflared tunnel login"
     if way.id == "cloudflare-quick" and facts.cloudflared.has_config:
@@ -311,7 +292,7 @@ def _of_program(way: Way, facts: Facts, drawn: _Drawn) -> tuple[str, str]:
     return "", ""
 
 
-def _of_tailscale(way: Way, facts: Facts, drawn: _Drawn) -> tuple[str, str]:
+def _of_tailscale(way: Way, facts: Facts, steps: Plan) -> tuple[str, str]:
     match facts.tailscale.state:
         case "silent":
             return "Tailscale does not run.", "Start it, then look again. On Linux: sudo systemctl start tailscaled"
@@ -324,7 +305,7 @@ def _of_tailscale(way: Way, facts: Facts, drawn: _Drawn) -> tuple[str, str]:
     served = facts.served
     if not served.known:
         return "Tailscale did not say what it already serves.", "Try again in a moment."
-    if not drawn.runs_already and (served.other or served.proxy):
+    if not steps.runs_already and (served.other or served.proxy):
         return (
             f"Tailscale serves something else at https://{facts.tailscale.name} already.",
             "See it with: tailscale serve status",
