@@ -5,17 +5,15 @@ from typing import Any
 import pyotp
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
+from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.accounts.model import NewSession, PendingSecondFactor, SignedIn, Visitor
+from parachute_hub.accounts.model import NewSession, PendingSecondFactor, SignedIn
 from parachute_hub.accounts.people.users import Actor
 from parachute_hub.accounts.signin.second_factor import START_LASTS
 from parachute_hub.site.errors import Refused
+from tests.support.accounts_machine import AccountsMachine
 from tests.support.at_once import at_once
-from tests.support.front_door import FrontDoor
 
 PASSWORDS = ("three small paper boats", "four rather new words", "five fine and fresh ideas")
 NAMES = ("ada", "grace")
@@ -37,32 +35,12 @@ class Modelled:
         self.tokens: list[str] = []
 
 
-class Accounts(RuleBasedStateMachine):
+class Accounts(AccountsMachine):
     """Two people, one hub."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.door = FrontDoor()
-        self.accounts = self.door.accounts
         self.people: dict[str, Modelled] = {}
-        self.visits = 0
-
-    def teardown(self) -> None:
-        self.door.close()
-
-    def run(self, coroutine: Any) -> Any:
-        """The result, or the refusal."""
-        outcome: list[Any] = []
-        Deferred.fromCoroutine(coroutine).addBoth(outcome.append)
-        (found,) = outcome
-        if isinstance(found, Failure):
-            return found.trap(Refused) and found.value
-        return found
-
-    def visitor(self) -> Visitor:
-        """Always another address: the throttle has its own tests."""
-        self.visits += 1
-        return Visitor(address=f"2001:db8:{self.visits:x}::1")
 
     def signed_in(self, name: str) -> SignedIn | None:
         """A live session of the person."""

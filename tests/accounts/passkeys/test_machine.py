@@ -5,18 +5,16 @@ from typing import Any
 import pyotp
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
+from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.accounts.model import NewSession, PendingSecondFactor, SignedIn, Visitor
 from parachute_hub.accounts.people.users import Actor
 from parachute_hub.accounts.setup.public_origin import FORMER_SECONDS
 from parachute_hub.site.errors import Refused
+from tests.support.accounts_machine import AccountsMachine
 from tests.support.at_once import at_once
 from tests.support.authenticator import Authenticator, Credential
-from tests.support.front_door import FrontDoor
 
 PASSWORDS = ("three small paper boats", "four rather new words")
 NAMES = ("ada", "grace")
@@ -43,40 +41,24 @@ class Person:
         return self.app is not None or self.by_keys
 
 
-class WaysIn(RuleBasedStateMachine):
+class WaysIn(AccountsMachine):
     """Two people and their devices, a hub that moves."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.door = FrontDoor()
-        self.accounts = self.door.accounts
         self.people: dict[str, Person] = {}
-        self.visits = 0
         self.left: dict[str, float] = {}
 
-    def teardown(self) -> None:
-        self.door.close()
-
-    def run(self, coroutine: Any) -> Any:
-        """The result, or the refusal."""
-        outcome: list[Any] = []
-        Deferred.fromCoroutine(coroutine).addBoth(outcome.append)
-        (found,) = outcome
-        if isinstance(found, Failure):
-            return found.trap(Refused) and found.value
-        return found
-
-    def visitor(self, origin: str = LOCAL) -> Visitor:
-        """Always another address: the throttle has its own tests."""
-        self.visits += 1
-        return Visitor(address=f"2001:db8:{self.visits:x}::1", origin=origin, anonymous=f"browser {self.visits}")
+    def browser(self, origin: str = LOCAL) -> Visitor:
+        """A browser at this address of the hub that nobody has signed in with."""
+        return self.visitor(origin=origin, anonymous=f"browser {self.visits + 1}")
 
     def user(self, name: str) -> Any:
         return next(user for user in self.accounts.people.all() if user.username == name)
 
     def session(self, name: str) -> SignedIn:
         """A session of the person, however they got it."""
-        entered = at_once(self.accounts.sign_in.enter(self.user(name), self.visitor(), methods="pwd"))
+        entered = at_once(self.accounts.sign_in.enter(self.user(name), self.browser(), methods="pwd"))
         found = self.accounts.sign_in.find(entered.token)
         assert found is not None
         return found
@@ -111,7 +93,7 @@ class WaysIn(RuleBasedStateMachine):
     )
     def sign_in(self, name: str, password: str, way: str, place: str) -> None:
         """Only the right password, with a second factor of theirs if it is on."""
-        person, service, visitor = self.people[name], self.accounts.sign_in, self.visitor(place)
+        person, service, visitor = self.people[name], self.accounts.sign_in, self.browser(place)
         first = self.run(service.with_password(name, password, visitor, "/"))
         if password != person.password:
             assert isinstance(first, Refused)
@@ -160,7 +142,7 @@ class WaysIn(RuleBasedStateMachine):
     @rule(name=names, place=places, number=st.integers(0, 5), copied=st.booleans(), removed=st.booleans())
     def sign_in_by_key(self, name: str, place: str, number: int, copied: bool, removed: bool) -> None:
         """A passkey that is theirs, works here and is no copy."""
-        person, visitor = self.people[name], self.visitor(place)
+        person, visitor = self.people[name], self.browser(place)
         keys = person.removed if removed else person.keys
         try:
             options = self.accounts.entry.ask(visitor)
@@ -186,7 +168,7 @@ class WaysIn(RuleBasedStateMachine):
 
     @rule(name=names, password=passwords, place=places)
     def add_key(self, name: str, password: str, place: str) -> None:
-        person, own, visitor = self.people[name], self.accounts.own_passkeys, self.visitor(place)
+        person, own, visitor = self.people[name], self.accounts.own_passkeys, self.browser(place)
         found = self.session(name)
         options = self.run(own.begin(found, visitor, password))
         if password != person.password or place not in self.door.origin.bound():
@@ -204,7 +186,7 @@ class WaysIn(RuleBasedStateMachine):
         if not person.keys:
             return
         key = person.keys[number % len(person.keys)]
-        outcome = self.run(own.remove(self.session(name), self.visitor(), key.id, person.password))
+        outcome = self.run(own.remove(self.session(name), self.browser(), key.id, person.password))
         needed = person.by_keys and self.good(person) == [key]
         assert isinstance(outcome, Refused) == needed, outcome
         if not needed:
@@ -214,7 +196,7 @@ class WaysIn(RuleBasedStateMachine):
     @rule(name=names)
     def keys_as_second_factor(self, name: str) -> None:
         person, own = self.people[name], self.accounts.own_passkeys
-        done = self.run(own.become_second_factor(self.session(name), self.visitor(), person.password))
+        done = self.run(own.become_second_factor(self.session(name), self.browser(), person.password))
         if person.second or not self.good(person):
             assert isinstance(done, Refused)
         else:
@@ -223,18 +205,18 @@ class WaysIn(RuleBasedStateMachine):
     @rule(name=names)
     def app_as_second_factor(self, name: str) -> None:
         person, account, found = self.people[name], self.accounts.account, self.session(name)
-        started = self.run(account.start_second_factor(found, self.visitor(), person.password, "hub"))
+        started = self.run(account.start_second_factor(found, self.browser(), person.password, "hub"))
         if person.second:
             assert isinstance(started, Refused)
             return
         app = pyotp.TOTP(started.secret)
-        _, person.codes = at_once(account.confirm_second_factor(found, self.visitor(), app.at(int(self.door.now))))
+        _, person.codes = at_once(account.confirm_second_factor(found, self.browser(), app.at(int(self.door.now))))
         person.app = app
 
     @rule(name=names, password=passwords)
     def switch_off(self, name: str, password: str) -> None:
         person = self.people[name]
-        done = self.run(self.accounts.account.second_factor_off(self.session(name), self.visitor(), password))
+        done = self.run(self.accounts.account.second_factor_off(self.session(name), self.browser(), password))
         assert isinstance(done, Refused) == (password != person.password)
         if password == person.password:
             person.app, person.by_keys, person.codes = None, False, []
@@ -242,7 +224,7 @@ class WaysIn(RuleBasedStateMachine):
     @rule(name=names)
     def new_codes(self, name: str) -> None:
         person = self.people[name]
-        done = self.run(self.accounts.account.new_recovery_codes(self.session(name), self.visitor(), person.password))
+        done = self.run(self.accounts.account.new_recovery_codes(self.session(name), self.browser(), person.password))
         assert isinstance(done, Refused) == (not person.second)
         if person.second:
             person.codes = done
@@ -254,14 +236,14 @@ class WaysIn(RuleBasedStateMachine):
         for code in person.codes[:spent]:
             if not person.second:
                 break
-            first = self.run(self.accounts.sign_in.with_password(name, person.password, self.visitor(), "/"))
-            assert not isinstance(self.run(self.accounts.sign_in.with_code(first.token, code, self.visitor())), Refused)
+            first = self.run(self.accounts.sign_in.with_password(name, person.password, self.browser(), "/"))
+            assert not isinstance(self.run(self.accounts.sign_in.with_code(first.token, code, self.browser())), Refused)
             self.spend(name)
 
     @rule(name=names, new=passwords)
     def change_password(self, name: str, new: str) -> None:
         person = self.people[name]
-        done = self.run(self.accounts.account.change_password(self.session(name), self.visitor(), person.password, new))
+        done = self.run(self.accounts.account.change_password(self.session(name), self.browser(), person.password, new))
         assert isinstance(done, Refused) == (new == person.password)
         person.password = new
 
