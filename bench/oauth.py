@@ -48,7 +48,7 @@ def medians(cases: Mapping[str, tuple[str, Mapping[str, str]]]) -> dict[str, flo
     return {name: statistics.median(rates) for name, rates in found.items()}
 
 
-def connect(hub: HubProcess, person: Person, number: int) -> tuple[str, str]:
+def connect(hub: HubProcess, person: Person, number: int, scope: str = "vault:read") -> tuple[str, str]:
     """An app for each connection: its id and refresh token."""
     body = {"redirect_uris": [f"{CALLBACK}/{number}"], "client_name": f"bench {number}"}
     headers = {"Authorization": f"Bearer {(hub.home / 'operator.token').read_text().strip()}"}
@@ -57,10 +57,10 @@ def connect(hub: HubProcess, person: Person, number: int) -> tuple[str, str]:
         "client_id": client_id,
         "redirect_uri": f"{CALLBACK}/{number}",
         "response_type": "code",
-        "scope": "vault:read",
+        "scope": scope,
         "code_challenge": challenge_of(VERIFIER),
         "code_challenge_method": "S256",
-        "resource": f"{hub.url}/vault/default/mcp",
+        **({"resource": f"{hub.url}/vault/default/mcp"} if scope.startswith("vault:") else {}),
     }
     code = parse_qs(urlsplit(person.allow(f"/oauth/authorize?{urlencode(ask)}")).query)["code"][0]
     form = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER, "client_id": client_id}
@@ -73,6 +73,13 @@ def connect(hub: HubProcess, person: Person, number: int) -> tuple[str, str]:
     return client_id, str(answer.json()["refresh_token"])
 
 
+def refresh(connection: http.client.HTTPConnection, client_id: str, token: str) -> str:
+    """The next refresh token."""
+    form = urlencode({"grant_type": "refresh_token", "refresh_token": token, "client_id": client_id})
+    connection.request("POST", "/oauth/token", form, {"Content-Type": "application/x-www-form-urlencoded"})
+    return str(json.loads(connection.getresponse().read())["refresh_token"])
+
+
 def refreshes(hub: HubProcess, apps: list[tuple[str, str]]) -> tuple[float, float]:
     """Refreshes per second over all apps, and the median duration in milliseconds."""
     times: list[float] = []
@@ -80,10 +87,8 @@ def refreshes(hub: HubProcess, apps: list[tuple[str, str]]) -> tuple[float, floa
     def run(client_id: str, token: str) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", hub.port)
         for _ in range(REFRESHES):
-            form = urlencode({"grant_type": "refresh_token", "refresh_token": token, "client_id": client_id})
             began = time.perf_counter()
-            connection.request("POST", "/oauth/token", form, {"Content-Type": "application/x-www-form-urlencoded"})
-            token = json.loads(connection.getresponse().read())["refresh_token"]
+            token = refresh(connection, client_id, token)
             times.append(time.perf_counter() - began)
         connection.close()
 

@@ -1,7 +1,8 @@
 """Mixed load for minutes or hours, and what grows meanwhile. `python -m bench soak [minutes]`, ten by default.
 
-Requests, WebSockets, sign-ins, minted tokens, restarts and installs run side by side. Every five seconds the hub's
-memory, descriptors, threads, journal and logs are noted; a line is fitted through the least values of the second half.
+Requests, event streams, WebSockets, sign-ins, minted and refreshed tokens, restarts and installs run side by side.
+Every five seconds the hub's memory, descriptors, threads, journal and logs are noted; a line is fitted through the
+least values of the second half.
 """
 
 import contextlib
@@ -18,8 +19,10 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.oauth import connect, refresh
 from bench.stalled.subjects import module, rss
-from tests.live.harness import OWNER, HubProcess, fetch
+from tests.live.harness import OWNER, HubProcess, fetch, session_of_owner
+from tests.live.oauth_rig import Person
 
 SAMPLE = 5.0
 _numbers = itertools.count()
@@ -91,6 +94,40 @@ def sign_ins(hub: HubProcess) -> Callable[[], None]:
     return use
 
 
+def events(hub: HubProcess) -> Callable[[], None]:
+    """The stream that an open admin app reads, for as long as some things happen."""
+    signed = session_of_owner(hub)
+    request = (
+        f"GET /api/events HTTP/1.1\r\nHost: HOST\r\nCookie: {signed.cookie}\r\nX-Parachute-Key: {signed.key}\r\n\r\n"
+    )
+
+    def use() -> None:
+        with socket.create_connection(("127.0.0.1", hub.port), timeout=20) as client:
+            client.sendall(request.replace("HOST", f"127.0.0.1:{hub.port}").encode())
+            if not client.recv(4096).startswith(b"HTTP/1.1 200"):
+                raise ConnectionError("no stream")
+            ends = time.monotonic() + 5
+            while time.monotonic() < ends:
+                client.recv(4096)
+
+    return use
+
+
+def refreshed(hub: HubProcess) -> Callable[[], None]:
+    """An app renews its tokens."""
+    client_id, token = connect(hub, Person(hub.url).sign_in(), 0, "load:use")
+
+    def use() -> None:
+        nonlocal token
+        connection = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=20)
+        try:
+            token = refresh(connection, client_id, token)
+        finally:
+            connection.close()
+
+    return use
+
+
 def sample(hub: HubProcess, pid: int) -> dict[str, float]:
     """What the hub holds now: MB, and numbers."""
     journal = hub.home / "parachute.db-wal"
@@ -114,9 +151,9 @@ def slope(points: list[tuple[float, float]]) -> float:
     return above / below * 3600 if below else 0.0
 
 
-def floor(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The least of each half minute: a password that is being hashed takes 19 MB for a moment."""
-    return [min(points[at : at + 6], key=lambda point: point[1]) for at in range(0, len(points), 6)]
+def floor(points: list[tuple[float, float]], *, each: int) -> list[tuple[float, float]]:
+    """The least of so many samples: a password that is being hashed takes 19 MB for a moment."""
+    return [min(points[at : at + each], key=lambda point: point[1]) for at in range(0, len(points), each)]
 
 
 def main() -> None:
@@ -145,9 +182,11 @@ def main() -> None:
                 Load("pages", pages(hub), 0.01),
                 Load("pages 2", pages(hub), 0.01),
                 Load("downloads", raw(hub, "GET /load/big HTTP/1.1\r\nHost: HOST\r\n\r\n", 1.0), 0.2),
+                Load("events", events(hub), 0.1),
                 Load("websockets", raw(hub, upgrade, 2.0), 0.1),
                 Load("sign-ins", sign_ins(hub), 0.5),
                 Load("tokens", lambda: hub.client.call("POST", "/api/auth/mint-token", mint), 0.2),
+                Load("refreshes", refreshed(hub), 2.0),
                 Load("restarts", lambda: hub.client.call("POST", "/api/modules/load/restart", {}), 15.0),
                 Load("installs", install, 60.0),
             ]
@@ -162,9 +201,10 @@ def main() -> None:
             for load in loads:
                 load.over = True
             half = samples[len(samples) // 2 :]
+            each = max(1, len(half) // 10)
             for name in samples[0][1]:
                 first, last = samples[0][1][name], samples[-1][1][name]
-                grown = slope(floor([(at, values[name]) for at, values in half]))
+                grown = slope(floor([(at, values[name]) for at, values in half], each=each))
                 print(f"{name:8}{first:9.1f} to {last:9.1f}, second half {grown:+.1f} an hour", flush=True)
             print({load.name: dict(load.done) for load in loads}, flush=True)
         finally:

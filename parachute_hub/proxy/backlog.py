@@ -48,7 +48,8 @@ class Backlog(Generic[T]):
 
     Above the budget, whoever has not moved for `patience` seconds goes first, then the longest stalled member of the
     address that is most to blame: for what it holds, and for what was held by those cut off recently. While nobody is
-    to blame for more than MODEST, the newcomer goes. Times are in seconds.
+    to blame for more than MODEST, the last to come goes: of those for whom a module's kernel holds more than that, as
+    it may for any reader, otherwise of all. Times are in seconds.
     """
 
     def __init__(self, *, most_bytes: int, share: float, patience: float) -> None:
@@ -57,6 +58,8 @@ class Backlog(Generic[T]):
         self._share = most_bytes * share
         self._patience = patience
         self._members: dict[T, _Member] = {}
+        # In the order in which they stalled for the first time; those that move again keep their place.
+        self._arrivals: dict[T, None] = {}
         self._by_address: dict[str, dict[T, _Member]] = {}
         self._bytes: dict[str, int] = {}
         self._weights: dict[str, int] = {}
@@ -77,6 +80,7 @@ class Backlog(Generic[T]):
             return
         entry = _Member(address, Holding(0), now)
         self._members[member] = entry
+        self._arrivals.setdefault(member)
         self._by_address.setdefault(address, {})[member] = entry
         self._resize(member, holding)
 
@@ -96,7 +100,7 @@ class Backlog(Generic[T]):
         return moved
 
     def remove(self, member: T) -> None:
-        """The hub no longer waits for it, or it is gone."""
+        """The hub no longer waits for it."""
         entry = self._members.pop(member, None)
         if entry is None:
             return
@@ -106,6 +110,11 @@ class Backlog(Generic[T]):
         if not of_address:
             del self._by_address[entry.address], self._bytes[entry.address], self._weights[entry.address]
 
+    def forget(self, member: T) -> None:
+        """It is gone."""
+        self.remove(member)
+        self._arrivals.pop(member, None)
+
     def cut(self, member: T, now: float) -> None:
         """It was cut off, which its address is blamed for."""
         entry = self._members[member]
@@ -114,7 +123,7 @@ class Backlog(Generic[T]):
         self._blamed[entry.address] = _Blame(before + min(entry.holding.size, MODEST), now)
         if len(self._blamed) > _MOST_BLAMED:
             del self._blamed[next(iter(self._blamed))]
-        self.remove(member)
+        self.forget(member)
 
     def excess(self, address: str, now: float, *, shared: bool) -> T | None:
         """Who must go now, after `address` got a member; None while all is within the budget.
@@ -123,7 +132,7 @@ class Backlog(Generic[T]):
         """
         mine = self._by_address.get(address, {})
         if self.held > self._most:
-            return self._late(now) or self._heaviest(now) or next(iter(mine or self._members))
+            return self._late(now) or self._heaviest(now) or self._last_to_come()
         tight = self.held > self._most / 2 and len(mine) > 1 and not shared
         return next(iter(mine)) if tight and self._bytes[address] > self._share else None
 
@@ -139,6 +148,10 @@ class Backlog(Generic[T]):
         scores = {address: weight + self._blame(address, now) for address, weight in self._weights.items()}
         heaviest = max(scores, key=scores.__getitem__)
         return next(iter(self._by_address[heaviest])) if scores[heaviest] > MODEST else None
+
+    def _last_to_come(self) -> T:
+        stalled = [member for member in reversed(self._arrivals) if member in self._members]
+        return next((member for member in stalled if self._members[member].holding.size > MODEST), stalled[0])
 
     def _blame(self, address: str, now: float) -> float:
         blame = self._blamed.get(address)

@@ -204,6 +204,7 @@ class Front(Factory):
 
     def gone(self, connection: Connection) -> None:
         """A client's connection is closed."""
+        self._stalls.closed(connection)
         self._limiter.left(connection)
         if self._drained is not None and not self._limiter:
             self._finish_drain()

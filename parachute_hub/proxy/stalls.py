@@ -46,8 +46,12 @@ class Stalls:
         self._keep_budget(connection.address, now)
 
     def moving(self, connection: Connection) -> None:
-        """The hub no longer waits for it, or it is closed."""
+        """The hub no longer waits for it."""
         self._backlog.remove(connection)
+
+    def closed(self, connection: Connection) -> None:
+        """It is closed."""
+        self._backlog.forget(connection)
 
     def measure(self, now: float) -> None:
         """Once a second: whoever took or sent something meanwhile starts anew."""

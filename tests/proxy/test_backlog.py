@@ -32,6 +32,27 @@ class BacklogTests(SynchronousTestCase):
         self.fill(backlog, "phone", "b1", "c1", "d1", "e1")
         self.assertEqual(backlog.excess("e", 5.0, shared=False), "e1")
 
+    def test_the_last_goes_for_whom_a_kernel_holds_much(self) -> None:
+        """A module's kernel may hold 1 MB for any reader, so that nobody is to blame for it. Who came first stays."""
+        backlog = self.backlog(most=16 * MODEST)
+        backlog.add("upload", "u", Holding(32 * 1024), 0.0)
+        for at, member in enumerate(("phone", "slow", "b1", "c1"), 1):
+            backlog.add(member, member[0], READER, float(at))
+        backlog.add("quiet", "q", Holding(32 * 1024, patient=True), 6.0)
+        # It takes a little and stalls again.
+        backlog.remove("slow")
+        backlog.add("slow", "s", READER, 6.5)
+        for member in ("phone", "b1", "c1", "slow"):
+            backlog.measured(member, Holding(5 * MODEST, marker=member == "slow"), 7.0)
+        self.assertEqual(backlog.members[0], "upload")
+        for expected in ("c1", None):
+            victim = backlog.excess("upload"[0], 7.0, shared=False)
+            self.assertEqual(victim, expected)
+            if victim is not None:
+                backlog.forget(victim)
+        backlog.forget("b1")
+        self.assertEqual(set(backlog.members), {"upload", "phone", "slow", "quiet"})
+
     def test_an_address_is_blamed_for_those_that_were_cut_off(self) -> None:
         """It comes again and again, and would otherwise hold no more than a phone that pauses."""
         backlog = self.backlog()
