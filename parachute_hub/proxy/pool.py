@@ -11,7 +11,7 @@ from parachute_hub.proxy.interfaces import Attach, unattached
 from parachute_hub.proxy.model import Remote
 from parachute_hub.proxy.shares import Shares
 from parachute_hub.proxy.transport import keep_little_unread
-from parachute_hub.proxy.upstream import Buffered, ResponseSink, Upstream
+from parachute_hub.proxy.upstream import KERNEL_HOLDS, Buffered, ResponseSink, Upstream
 
 HOST = "127.0.0.1"
 # How many response heads are cached for a second, and their maximum length.
@@ -73,6 +73,8 @@ class Pool:
         self._limit = limit
         self.shares = Shares(each=each, total=limit)
         self._buffered = buffered
+        # What the kernel is taken to hold for a response that nobody reads, from those measured last.
+        self.expected = KERNEL_HOLDS
         self._connect_seconds = connect_seconds
         self._idle: list[Upstream] = []
         self._heads: dict[bytes, ResponseHead] = {}
@@ -106,7 +108,10 @@ class Pool:
         """Bytes in the buffers of the module's end of this connection; None if unknown."""
         if self.remote is not None:
             return None
-        return self._buffered(self.port, upstream.transport.getHost().port)
+        held = self._buffered(self.port, upstream.transport.getHost().port)
+        if held is not None:
+            self.expected = max(held, self.expected - (self.expected - KERNEL_HOLDS) // 16)
+        return held
 
     def put_back(self, upstream: Upstream) -> None:
         """Return a connection whose request is complete."""

@@ -18,8 +18,8 @@ from parachute_hub.proxy.transport import FIRST_READ, not_connected, unread, uns
 _MAX_INTERIM = 16
 # Held for a request by the hub, the kernel and the module, while nothing waits.
 REQUEST_HOLDS = 24 * 1024
-# Held by the kernel, here and for the module, of a response that nobody reads, until it is measured.
-_KERNEL_HOLDS = 320 * 1024
+# Held by the kernel, here and for the module, of a response that nobody reads, until one is measured.
+KERNEL_HOLDS = 320 * 1024
 # A connection that has carried more than this has large buffers, and is not used again.
 _LARGE = 1024 * 1024
 
@@ -69,6 +69,8 @@ class Owner(Protocol):
     head_bytes: int
     now: float
     heads_begun: dict["Upstream", float]
+    # Bytes that a module's kernel is taken to hold for a response that nobody reads.
+    expected: int
 
     def head(self, raw: bytes) -> ResponseHead:
         """Parse a response head. Raises BadMessage."""
@@ -156,7 +158,8 @@ class Upstream(BaseProtocol):
             return waiting
         measured = self._pool.buffered_for(self) if exactly else None
         if measured is None:
-            measured = min(self._left, _KERNEL_HOLDS) if self._state is _LENGTH else _KERNEL_HOLDS
+            expected = self._pool.expected
+            measured = min(self._left, expected) if self._state is _LENGTH else expected
         return waiting + measured + unread(self.transport)
 
     def pause(self) -> None:

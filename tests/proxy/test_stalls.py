@@ -12,6 +12,7 @@ from tests.support.sockets import HOST, Rig, get, ok
 
 # What a stalled reader is taken for until it is measured.
 READER = 352 * 1024
+MB = 1024 * 1024
 LIMITS = Limits(stalled_bytes=4 * READER, stalled_share=0.6)
 # A response that fills the module's buffers, and one that is nearly complete.
 LARGE, SMALL = 8_000_000, 1_000
@@ -48,6 +49,15 @@ class StallTests(SynchronousTestCase):
         phone = self.stalled_reader("198.51.100.7")
         clients = [self.stalled_reader(f"192.0.2.{number}") for number in (1, 1, 2, 3)]
         self.assertEqual((self.connected(clients), phone.connected), ([False, True, True, True], True))
+
+    def test_a_reader_is_expected_to_hold_what_others_hold(self) -> None:
+        """A kernel may hold 1 MB for each reader, and a crowd comes faster than it is measured."""
+        rig = self.rig = Rig(limits=Limits(stalled_bytes=4 * MB), buffered=lambda local, remote: MB)
+        self.addCleanup(rig.stop)
+        early = [self.stalled_reader(f"198.51.100.{number}") for number in range(2)]
+        rig.pass_time(1)
+        crowd = [self.stalled_reader(f"192.0.2.{number}") for number in range(9)]
+        self.assertEqual((self.connected(early), sum(self.connected(crowd))), ([True, True], 1))
 
     def test_attackers_from_many_addresses_do_not_drive_out_a_phone(self) -> None:
         """Nor a download that is nearly complete, which costs little."""

@@ -18,6 +18,7 @@ from parachute_hub.proxy.front import Backend, Front
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.model import HasSession, ModuleView, NoTokenChecker, TokenChecker
 from parachute_hub.proxy.routes import Mount, Table
+from parachute_hub.proxy.upstream import Buffered
 from parachute_hub.proxy.vault_writes import NoQuotas, VaultRoom
 from tests.support.processes import FakeConnector
 
@@ -222,6 +223,7 @@ class Rig:
         visitors: Visitors | None = None,
         room: VaultRoom | None = None,
         access_log: Any = None,
+        buffered: Buffered = lambda local, remote: None,
     ) -> None:
         self.clock = Clock()
         mounts = tuple(mounts)
@@ -242,6 +244,7 @@ class Rig:
             hops=hops,
             limits=limits,
             access_log=access_log,
+            buffered=buffered,
         )
         self.front.doStart()
 
