@@ -4,7 +4,6 @@ What has happened is recorded by whoever did it. An attempt is recorded when its
 has left by then.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,7 +19,7 @@ from parachute_hub.site import attempts
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.rate_limit import RateLimit
-from parachute_hub.site.route_table import ROWS, Row
+from parachute_hub.site.route_table import ROWS, Row, pattern
 from parachute_hub.store.rows import Act
 from parachute_hub.system.doer import Doer, Means, acting
 from parachute_hub.system.networks import network_of
@@ -33,17 +32,7 @@ _MEANS: Mapping[str, Means] = {"operator": "command", "session": "session", "tok
 _SUBJECTS = ("module", "name", "channel", "key")
 
 
-def _pattern(rule: str) -> re.Pattern[str]:
-    """A rule of the route table as a pattern; its first variable is the object of the action, unless it is a secret."""
-    begin, *rest = re.split(r"<(path:)?(\w+)>", rule)
-    pattern = re.escape(begin)
-    for path, name, after in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
-        text = ".+" if path else "[^/]+"
-        pattern += (f"(?:{text})" if name == "token" else f"({text})") + re.escape(after)
-    return re.compile(pattern)
-
-
-_AUDITED = [(row, _pattern(row.rule)) for row in ROWS if row.records]
+_AUDITED = [(row, pattern(row.rule)) for row in ROWS if row.records]
 # Their services count and note wrong passwords and codes.
 _NOTED_ELSEWHERE = ("sign-in", "second-factor", "confirm")
 # The page asks for what is missing, or says what was mistyped, and sends the same again.
@@ -61,10 +50,10 @@ def deed(method: bytes, path: bytes) -> tuple[Row, str] | None:
     ('module-stop', 'vault', None)
     """
     text = path.decode("latin-1").rstrip("/")
-    for row, pattern in _AUDITED:
-        found = pattern.fullmatch(text) if method == row.method.encode() else None
+    for row, rule in _AUDITED:
+        found = rule.fullmatch(text) if method == row.method.encode() else None
         if found is not None:
-            return row, found[1] if pattern.groups else ""
+            return row, found[1] if rule.groups else ""
     return None
 
 

@@ -97,7 +97,9 @@ def refuse(request: IRequest, refused: Refused, *, html: bool | None = None) -> 
         return _ask_password(request, refused)
     if wants_html(request) if html is None else html:
         heading = _HEADINGS.get(refused.status, "That did not work")
-        return show_message(request, heading, refused.description, status=refused.status)
+        url = refused.detail.get("sign_in_url")
+        more = tags.div(tags.a("Sign in", class_="button primary", href=url), class_="actions") if url else ""
+        return show_message(request, heading, refused.description, more, status=refused.status)
     return as_json(request, refused.body(), status=refused.status)
 
 

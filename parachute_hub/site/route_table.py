@@ -4,6 +4,7 @@
 a running hub with insufficient credentials.
 """
 
+import re
 from typing import Literal
 
 from attrs import frozen
@@ -38,7 +39,7 @@ class Row:
     `records` are the audited acts, which whoever does them records once they have happened (docs/activity.md). Refused
     and failed attempts are recorded by the route (`admin.audit_trail`), under the first of them. Empty: not audited,
     because nothing lasting changes or it is the app's own business. `sometimes` says when a step-up is required, if
-    not always.
+    not always. `by_link`: a browser that a link signed in may do it, too; it changes nothing else.
     """
 
     method: str
@@ -48,6 +49,7 @@ class Row:
     records: str = ""
     bearers: tuple[str, ...] = ()
     sometimes: str = ""
+    by_link: bool = False
 
 
 def _module(verb: str, proof: Proof, *, method: str = "POST", sometimes: str = "") -> Row:
@@ -187,6 +189,7 @@ ROWS: tuple[Row, ...] = (
         "password",
         "app-connected",
         sometimes="a new app, or more than everyday access",
+        by_link=True,
     ),
     Row("POST", "/oauth/device_authorization", "app", "client"),
     Row(
@@ -213,7 +216,7 @@ ROWS: tuple[Row, ...] = (
     Row("POST", "/login/key", "person", "password", "confirm"),
     Row("POST", "/logout", "anyone", "page", "sign-out"),
     Row("POST", "/account/setup/<token>", "anyone", "secret", "invite-redeemed"),
-    Row("POST", "/account/download", "person", "page", "notes-downloaded"),
+    Row("POST", "/account/download", "person", "page", "notes-downloaded", by_link=True),
     Row("POST", "/account/sharing", "person", "password", "vault-shared"),
     Row("POST", "/account/sharing/end", "person", "page", "share-ended"),
     Row("POST", "/account/name", "person", "page", "name-changed"),
@@ -231,7 +234,8 @@ ROWS: tuple[Row, ...] = (
     Row("POST", "/api/account/2fa/codes", "person", "password", "recovery-codes-renewed"),
     Row("POST", "/api/account/2fa/disable", "person", "password", "second-factor-off"),
     Row("DELETE", "/api/account/sessions", "person", "page", "other-sessions-ended"),
-    Row("DELETE", "/api/account/sessions/<session_id>", "person", "page", "session-ended"),
+    # A browser that a link signed in ends its own session alone.
+    Row("DELETE", "/api/account/sessions/<session_id>", "person", "page", "session-ended", by_link=True),
     # A phone that is let in by a browser that is signed in: the link holds a secret, then a cookie binds it.
     Row("POST", "/api/phone-links", "person", "step-up", "phone-link-made"),
     Row("POST", "/api/phone-links/<link_id>/answer", "person", "page", "phone-link-refused"),
@@ -253,3 +257,26 @@ ROWS: tuple[Row, ...] = (
         sometimes="a new public address, an hour after claiming",
     ),
 )
+
+
+def pattern(rule: str) -> re.Pattern[str]:
+    """A rule as a pattern; its first variable is the object of the action, unless it is a secret."""
+    begin, *rest = re.split(r"<(path:)?(\w+)>", rule)
+    made = re.escape(begin)
+    for path, name, after in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
+        text = ".+" if path else "[^/]+"
+        made += (f"(?:{text})" if name == "token" else f"({text})") + re.escape(after)
+    return re.compile(made)
+
+
+_BY_LINK = [(row.method.encode(), pattern(row.rule)) for row in ROWS if row.by_link]
+
+
+def may_by_link(method: bytes, path: bytes) -> bool:
+    """Whether a browser that a link signed in may change something by this request.
+
+    >>> may_by_link(b"POST", b"/account/download"), may_by_link(b"POST", b"/account/apps")
+    (True, False)
+    """
+    text = path.decode("latin-1")
+    return any(method == one and found.fullmatch(text) for one, found in _BY_LINK)

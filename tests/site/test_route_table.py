@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -9,7 +10,7 @@ from klein import Klein
 from twisted.trial.unittest import SynchronousTestCase
 
 import parachute_hub
-from parachute_hub.site.route_table import ROWS
+from parachute_hub.site.route_table import ROWS, may_by_link
 from parachute_hub.system import loading
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
@@ -48,6 +49,21 @@ class RouteTableTests(SynchronousTestCase):
         silent = {row.rule for row in ROWS if row.who == "owner" and not row.records}
         wizard = {f"/admin/setup/{step}" for step in ("modules", "vault", "scribe", "continue")}
         self.assertEqual(silent, wizard)
+
+    def test_what_a_browser_may_do_that_a_link_signed_in(self) -> None:
+        """All of it: connect a known app, take the notes along, sign itself out. `/logout` asks for no session."""
+        may = {(row.method, row.rule) for row in ROWS if row.by_link}
+        expected = {
+            ("POST", "/oauth/authorize"),
+            ("POST", "/account/download"),
+            ("DELETE", "/api/account/sessions/<session_id>"),
+        }
+        self.assertEqual(may, expected)
+        for method, rule in self.rows:
+            path = re.sub(r"<[^>]+>", "x", rule).encode()
+            self.assertEqual(may_by_link(method.encode(), path), (method, rule) in expected, rule)
+        for path in (b"/account/download/", b"/account/download/x", b"/account/downloads", b"//account/download"):
+            self.assertFalse(may_by_link(b"POST", path), path)
 
     def test_a_bearer_is_no_way_around_a_step_up_for_people(self) -> None:
         """Accounts, invitations and the hub's address need a person."""

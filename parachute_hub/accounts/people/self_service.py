@@ -63,8 +63,7 @@ class SelfService:
         )
 
     async def change_name(self, signed_in: SignedIn, visitor: Visitor, name: str) -> None:
-        """Change what the person is called. Raises Refused 400, 403."""
-        _refuse_limited(signed_in)
+        """Change what the person is called. Raises Refused 400."""
         await self._people.set_display_name(signed_in.user, name, visitor.address)
 
     async def change_password(self, signed_in: SignedIn, visitor: Visitor, current: str, new: str) -> NewSession:
@@ -94,9 +93,8 @@ class SelfService:
         self, signed_in: SignedIn, visitor: Visitor, code: str
     ) -> tuple[NewSession, list[str]]:
         """Enable it and return the recovery codes, shown once. Other sessions end, since they never used a second
-        factor. Raises Refused 400, 403 or 409.
+        factor. Raises Refused 400 or 409.
         """
-        _refuse_limited(signed_in)
 
         def confirm() -> tuple[NewSession, list[str]]:
             codes = self._second_factor.confirm(signed_in.user.id, code)
@@ -132,7 +130,7 @@ class SelfService:
     async def end_session(self, signed_in: SignedIn, visitor: Visitor, session_id: str) -> None:
         """Sign out one of the user's browsers. Raises Refused 403, 404."""
         if session_id != signed_in.session.id:
-            _refuse_limited(signed_in)
+            policy.refuse_limited(signed_in.session)
 
         def end() -> None:
             if session_id not in (session.id for session in self.sessions(signed_in)):
@@ -143,8 +141,7 @@ class SelfService:
         await self._write(end)
 
     async def end_other_sessions(self, signed_in: SignedIn, visitor: Visitor) -> int:
-        """Sign out all other browsers. Returns their number. Raises Refused 403."""
-        _refuse_limited(signed_in)
+        """Sign out all other browsers. Returns their number."""
         device = hashed(visitor.device) if visitor.device else None
 
         def end() -> int:
@@ -161,9 +158,3 @@ class SelfService:
 
     def _note(self, signed_in: SignedIn, visitor: Visitor, action: str) -> None:
         self._audit.note(Act(at=self._clock(), actor=signed_in.user.username, action=action, address=visitor.address))
-
-
-def _refuse_limited(signed_in: SignedIn) -> None:
-    """A browser that a link signed in changes nothing of the account, and ends no session but its own."""
-    if policy.is_limited(signed_in.session):
-        raise Refused(403, "signed_in_by_link", "A link signed you in here. Sign in with your password for this.")

@@ -1,5 +1,6 @@
 """Lifetimes in seconds of sessions, pending sign-ins and step-up proofs."""
 
+from parachute_hub.site.errors import Refused
 from parachute_hub.store.rows import Session
 
 ABSOLUTE = 90 * 24 * 3600
@@ -31,6 +32,13 @@ def should_touch(session: Session, now: float) -> bool:
 def is_limited(session: Session) -> bool:
     """True for a session that came by a link: it administers nothing, and cannot confirm anything."""
     return session.methods == LINK_METHOD
+
+
+def refuse_limited(session: Session) -> None:
+    """Raise Refused 403 for a session that came by a link."""
+    if is_limited(session):
+        text = "A link signed you in here. Sign in with your password for this."
+        raise Refused(403, "signed_in_by_link", text, detail={"sign_in_url": "/login?next=/account"})
 
 
 def cookie_of(value: str | None, *, secure: bool) -> str | None:

@@ -3,13 +3,14 @@
 from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.model import SignedIn
-from parachute_hub.accounts.sessions import csrf
+from parachute_hub.accounts.sessions import csrf, policy
 from parachute_hub.accounts.sessions.browser import Browser
 from parachute_hub.accounts.signin.signin import SignIn
 from parachute_hub.site import cookies
 from parachute_hub.site.answers import sign_in_first, wants_html
 from parachute_hub.site.auth import Principal
 from parachute_hub.site.errors import Refused
+from parachute_hub.site.route_table import may_by_link
 
 # Everything that administers the hub.
 _VERBS = ("admin", "install", "start", "expose", "auth", "vault", "metrics")
@@ -59,13 +60,15 @@ class SessionRecogniser:
         return found
 
     def check_page(self, request: IRequest, found: SignedIn) -> None:
-        """Verify that an unsafe request came from one of the hub's pages, in this very browser.
+        """Verify that an unsafe request came from one of the hub's pages, in this very browser, which may send it.
 
-        Raises Refused 403 `csrf_failed` or `key_required`.
+        Raises Refused 403 `csrf_failed`, `key_required` or `signed_in_by_link`.
         """
         if request.method not in csrf.SAFE_METHODS:
             self._browser.check_session(request, found.token)
             self._browser.check_key(request, found.user.id)
+            if not may_by_link(request.method, request.path):
+                policy.refuse_limited(found.session)
 
     def refuse_temporary(self, request: IRequest, found: SignedIn) -> None:
         """Raise Refused while the password is temporary."""

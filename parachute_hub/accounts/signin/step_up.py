@@ -67,7 +67,7 @@ class ProofsOfPresence:
 
         A form may bring a proof for its page instead, which a script of ours got with a passkey.
         """
-        _refuse_limited(signed_in)
+        policy.refuse_limited(signed_in.session)
         user = signed_in.user
         if visitor.proof:
             if not self._use(visitor.proof, signed_in.session.id, page_operation(visitor.path)):
@@ -98,7 +98,7 @@ class ProofsOfPresence:
 
     def ask(self, signed_in: SignedIn, visitor: Visitor, operation: str) -> Options:
         """Options to confirm an operation with a passkey. Raises Refused 400 or 409."""
-        _refuse_limited(signed_in)
+        policy.refuse_limited(signed_in.session)
         _check(operation)
         return self._passkeys.ask(
             visitor,
@@ -152,7 +152,7 @@ class ProofsOfPresence:
 
         Forms ask for the password, which a code does not replace, and no proof leads to another.
         """
-        _refuse_limited(signed_in)
+        policy.refuse_limited(signed_in.session)
         _check(operation)
         if passkey:
             await self._verify_passkey(signed_in, visitor, operation, passkey)
@@ -209,9 +209,3 @@ def _purpose(operation: str) -> str:
 def _check(operation: str) -> None:
     if not _OPERATION.fullmatch(operation):
         raise Refused(400, "invalid_operation", "Name the operation to confirm, such as user.delete:<id>.")
-
-
-def _refuse_limited(signed_in: SignedIn) -> None:
-    """A browser that a link signed in confirms nothing."""
-    if policy.is_limited(signed_in.session):
-        raise Refused(403, "signed_in_by_link", "A link signed you in here. Sign in with your password for this.")

@@ -273,6 +273,21 @@ class LimitedSessionTests(PhoneCase):
         self.assertNotIn(begun[:4].encode(), page.body)
         self.assertEqual(self.phone.get_json("/api/me")["user"]["role"], "member")
 
+    def test_it_takes_nothing_away(self) -> None:
+        """Apps, shares and passkeys stay; the page says how to do it all the same."""
+        self.entered()
+        self.phone.get("/account/download")
+        answer = self.phone.post("/account/sharing/end", {"vault": "default", "user": "x"})
+        self.assertEqual(answer.status, 403)
+        self.assertIn(b'href="/login?next=/account"', answer.body)
+        self.phone.get("/account/sessions")
+        self.assertEqual(self.phone.post("/account/sessions", {"action": "others"}).status, 403)
+        answer = self.send("POST", "/api/account/passkeys", b'{"credential": "{}"}')
+        self.assertEqual((answer.status, answer.json()["error"]), (403, "signed_in_by_link"))
+        self.phone.get("/account")
+        self.phone.post("/logout", {})
+        self.assertFalse(self.phone.get_json("/api/me")["hasSession"])
+
     def test_it_is_listed_and_signed_out_by_the_other_device(self) -> None:
         self.entered()
         self.assertIn(b"signed in by a link", self.laptop.get("/account/sessions").body)
