@@ -8,8 +8,7 @@ that tell a state (of a module, a job or a log) only the newest for each subject
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
-from attrs import frozen
-
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timers import FailureLog
 
 RING = 1000

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from attrs import field, frozen
+from attrs import field
+
+from parachute_hub.system.records import frozen
 
 DEFAULT_PORT = 1939
 HOST_PORT = 1940

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from parachute_hub.accounts.encryption import Sealer
 from parachute_hub.accounts.humanize import ago
 from parachute_hub.accounts.model import AccessWatch, Caller, Clock, Random
@@ -48,6 +46,7 @@ from parachute_hub.store.users import Users
 from parachute_hub.store.vaults import VaultDeletionRows, VaultQuotas
 from parachute_hub.store.writer import Write
 from parachute_hub.system.loading import lazily
+from parachute_hub.system.records import frozen
 
 if TYPE_CHECKING:
     from parachute_hub.accounts.people.account_views import App

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
 from twisted.web.iweb import IRequest
 
 from parachute_hub.site import bodies
 from parachute_hub.site.bodies import JSON, media_type, parameters, read_body, read_json
 from parachute_hub.site.errors import Refused
+from parachute_hub.system.records import frozen
 
 LIMIT = 16 * 1024
 PEEK_LIMIT = 1024 * 1024

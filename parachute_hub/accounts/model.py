@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from attrs import frozen
 from twisted.web.iweb import IRequest
 
 from parachute_hub.store.rows import Session, User
+from parachute_hub.system.records import frozen
 
 
 class Caller(Protocol):

@@ -4,11 +4,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from attrs import define, field
+from attrs import field
 
 from parachute_hub.events import JobChanged, ModuleChanged, NumberedEvent, ProblemChanged
 from parachute_hub.store.rows import Act
 from parachute_hub.system.doer import Doer, acting
+from parachute_hub.system.records import define
 
 JOBS: Final[Mapping[str, str]] = {
     "install": "module-install",

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from attrs import frozen
 from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
@@ -17,6 +16,7 @@ from parachute_hub.site.auth import ADMIN, Authenticator, Principal, StepUp
 from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.system.random_tokens import hashed, new_token
+from parachute_hub.system.records import frozen
 
 LINK_SECONDS = 60.0
 _MOST_LINKS = 20

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
 from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.validation import vault_name_problem
@@ -17,6 +16,7 @@ from parachute_hub.modules.packages.fetcher import guess_short
 from parachute_hub.modules.state.records import CHANNELS, Record, paths, sleep_minutes, variables
 from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused
+from parachute_hub.system.records import frozen
 
 UPDATES = ("tell", "night", "pin")
 """What happens with a newer version: the owner is told, it is installed at night, or neither."""

@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from attrs import field, frozen
+from attrs import field
 
 from parachute_hub.modules.definition import manifests
 from parachute_hub.modules.definition.catalog import CatalogEntry
@@ -17,6 +17,7 @@ from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.records import Record
 from parachute_hub.site.errors import Refused
 from parachute_hub.supervise.model import Allowance, Isolation, ModuleState, Status
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timers import FailureLog
 from parachute_hub.system.timestamps import to_the_second
 

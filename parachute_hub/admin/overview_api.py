@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from attrs import field, frozen
+from attrs import field
 from klein import Klein
 from twisted.web.iweb import IRequest
 
@@ -11,6 +11,7 @@ from parachute_hub.site.answers import as_json
 from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator
 from parachute_hub.site.errors import not_found
+from parachute_hub.system.records import frozen
 
 # Walking all packages and data is expensive, and disk usage changes slowly.
 KEPT_SECONDS: Final = 60.0

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from attrs import frozen
 from klein import Klein
 from twisted.web.iweb import IRequest
 
@@ -16,6 +15,7 @@ from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.store.rows import User
 from parachute_hub.system.doer import Done
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timestamps import to_the_second
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from attrs import define, field
+from attrs import field
 from twisted.internet.defer import CancelledError, DeferredLock
 
 from parachute_hub.confinement.kernel import NotConfined
@@ -11,6 +11,7 @@ from parachute_hub.confinement.rules import Confines
 from parachute_hub.modules.launch.package_process import OUTPUT_LIMIT, Reactor, Spawn, begin
 from parachute_hub.site.errors import Refused
 from parachute_hub.system import strict_json
+from parachute_hub.system.records import define
 from parachute_hub.system.strict_json import BadJson
 
 SECONDS: Final = 20

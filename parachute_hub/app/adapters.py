@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.threads import deferToThreadPool
 
@@ -24,6 +24,7 @@ from parachute_hub.proxy.routes import ErrorResponse, Mount
 from parachute_hub.settings import Settings
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.well_known import vault_name
+from parachute_hub.system.records import frozen
 
 # Descriptions of the modules for people who are new to Parachute.
 _PURPOSES = {

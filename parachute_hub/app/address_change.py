@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from attrs import frozen
-
 from parachute_hub.accounts.model import Origins
 from parachute_hub.oauth.assemble import OAuth
 from parachute_hub.supervise.supervisor import Supervisor
+from parachute_hub.system.records import frozen
 
 
 class AllowedHosts:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -39,6 +38,7 @@ from parachute_hub.site.root import MountedArea, later
 from parachute_hub.store.database import shipped_migrations
 from parachute_hub.system.atomic_files import read_bounded
 from parachute_hub.system.loading import lazily
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timers import every
 
 with lazily():

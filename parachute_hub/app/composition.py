@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from attrs import field, frozen
+from attrs import field
 from twisted.internet.process import reapProcessHandlers
 from twisted.internet.task import LoopingCall
 
@@ -12,6 +12,7 @@ from parachute_hub.app.runtime import ModuleRuntime
 from parachute_hub.proxy.front import Backend
 from parachute_hub.settings import Settings
 from parachute_hub.system.reactor_lag import LagProbe
+from parachute_hub.system.records import frozen
 
 
 @frozen(kw_only=True)

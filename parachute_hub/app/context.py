@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from attrs import Factory, frozen
+from attrs import Factory
 
 from parachute_hub.app.handover import Left
 from parachute_hub.app.hub_log import HubLog
@@ -14,6 +14,7 @@ from parachute_hub.site.health import Health, Phase
 from parachute_hub.site.root import Root
 from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.logs import Masker
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timers import Rest
 
 

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -21,6 +20,7 @@ from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.site.errors import Refused
 from parachute_hub.supervise.supervisor import Supervisor
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timers import every
 
 if TYPE_CHECKING:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from parachute_hub.accounts.model import Origins
 from parachute_hub.modules.launch.launcher import ModuleLauncher
 from parachute_hub.supervise.model import Launch
+from parachute_hub.system.records import frozen
 
 
 @frozen

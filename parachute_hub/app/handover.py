@@ -8,13 +8,12 @@ import tempfile
 from collections.abc import Iterator
 from typing import Final, NoReturn
 
-from attrs import frozen
-
 from parachute_hub.confinement.gateway import KeptGateway
 from parachute_hub.proxy.holding import KeptClient
 from parachute_hub.supervise.inheritance import InheritedModule
 from parachute_hub.system import strict_json, strict_records
 from parachute_hub.system.logs import finish_output
+from parachute_hub.system.records import frozen
 from parachute_hub.system.strict_json import BadJson
 from parachute_hub.system.strict_records import BadRecord
 

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import field
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -33,6 +33,7 @@ from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import read_bounded
 from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.heap import give_back
+from parachute_hub.system.records import define, frozen
 from parachute_hub.system.strict_json import BadJson
 from parachute_hub.system.timers import every
 

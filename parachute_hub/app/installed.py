@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import takewhile
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from parachute_hub.elsewhere.links import Links
 from parachute_hub.modules.definition.catalog import CatalogEntry
@@ -21,6 +21,7 @@ from parachute_hub.site.well_known import vault_name
 from parachute_hub.supervise.model import ModuleState, Status
 from parachute_hub.supervise.sleeping import NoRoom, Sleeper
 from parachute_hub.supervise.supervisor import Supervisor
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timers import FailureLog
 
 # Audience of a sub-unit; a surface does its own checks.

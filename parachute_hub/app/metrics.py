@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol, cast
 
 import psutil
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
@@ -22,6 +22,7 @@ from parachute_hub.site.root import MountedArea, later
 from parachute_hub.store.rows import Act
 from parachute_hub.supervise.model import ModuleState, Status
 from parachute_hub.system.loading import lazily
+from parachute_hub.system.records import define, frozen
 
 with lazily():
     from parachute_hub.site import metrics as pages

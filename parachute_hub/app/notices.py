@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
@@ -24,6 +23,7 @@ from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.root import MountedArea, later
 from parachute_hub.system.doer import Done
 from parachute_hub.system.loading import lazily
+from parachute_hub.system.records import frozen
 
 with lazily():
     from parachute_hub.admin import notices_api

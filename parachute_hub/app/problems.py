@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from attrs import define, field, frozen
+from attrs import field
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -70,6 +70,7 @@ from parachute_hub.store.clients import Clients
 from parachute_hub.store.database import Database
 from parachute_hub.system.doer import Done
 from parachute_hub.system.loading import lazily
+from parachute_hub.system.records import define, frozen
 
 with lazily():
     from parachute_hub.admin import problems_api

@@ -4,11 +4,10 @@ import os
 import subprocess
 from typing import Any
 
-from attrs import frozen
-
 from parachute_hub import __version__
 from parachute_hub.app.handover import CHECK, FORMAT, VARIABLE, own_command
 from parachute_hub.system import strict_json
+from parachute_hub.system.records import frozen
 from parachute_hub.system.strict_json import BadJson
 
 PROVE_SECONDS = 120.0

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, field
+from attrs import field
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
@@ -20,6 +20,7 @@ from parachute_hub.problems.checks.reach import ReachFacts
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.root import MountedArea, later
 from parachute_hub.system.loading import lazily
+from parachute_hub.system.records import define
 
 if TYPE_CHECKING:
     from parachute_hub.reach.service import Reach

@@ -8,7 +8,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, Literal, NoReturn, Protocol
 
-from attrs import define, field
+from attrs import field
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -19,6 +19,7 @@ from parachute_hub.app.handover import Left
 from parachute_hub.app.proving import NotProven, Proven
 from parachute_hub.settings import Settings
 from parachute_hub.site.errors import Refused
+from parachute_hub.system.records import define
 
 # Until requests under way and operations have to be over. After that requests are cut off; operations prevent it.
 DRAIN_SECONDS = 30.0

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import psutil
-from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -48,6 +47,7 @@ from parachute_hub.supervise.supervisor import Supervisor
 from parachute_hub.system.executors import WriterThread
 from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.public_addresses import is_nearby, is_public
+from parachute_hub.system.records import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import psutil
-from attrs import evolve, frozen
+from attrs import evolve
 from klein import Klein
 from twisted.internet.defer import succeed
 from twisted.web.client import Agent
@@ -40,6 +40,7 @@ from parachute_hub.site.root import MountedArea, later
 from parachute_hub.site.well_known import INFO_PAGES, SCHEMAS, WellKnown, document
 from parachute_hub.supervise.output.log_files import read_log
 from parachute_hub.system.loading import lazily
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timestamps import to_the_second
 
 with lazily():

@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
 from klein import Klein
 
 from parachute_hub.accounts.assemble import Accounts
@@ -19,6 +18,7 @@ from parachute_hub.modules.assembly import ModuleServices
 from parachute_hub.modules.state.disk_space import size_of
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.errors import Refused, not_found
+from parachute_hub.system.records import frozen
 
 
 @frozen

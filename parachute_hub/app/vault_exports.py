@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 
-from attrs import frozen
 from twisted.web.client import Agent, readBody
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
@@ -12,6 +11,7 @@ from parachute_hub.oauth.tokens.issuer import Issuer, TokenRequest
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.rows import User
 from parachute_hub.store.writer import Write
+from parachute_hub.system.records import frozen
 
 LIFETIME = 600.0
 # A download keeps the vault awake for so many seconds.

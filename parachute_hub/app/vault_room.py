@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import field
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
@@ -22,6 +22,7 @@ from parachute_hub.problems.checks.vaults import LeavingVault, UsedRoom
 from parachute_hub.proxy.routes import ErrorResponse
 from parachute_hub.proxy.vault_writes import Ended
 from parachute_hub.store.rows import User
+from parachute_hub.system.records import define, frozen
 from parachute_hub.system.timers import every
 
 DELETION_SECONDS = 600.0

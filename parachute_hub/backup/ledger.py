@@ -3,11 +3,12 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from attrs import define, field
+from attrs import field
 from twisted.internet.defer import DeferredLock
 
 from parachute_hub.backup.records import BackupsFile, BackupState
 from parachute_hub.site.errors import Refused
+from parachute_hub.system.records import define
 
 
 @define

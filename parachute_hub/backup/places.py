@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from parachute_hub.backup.ledger import Ledger
 from parachute_hub.backup.records import BackupPlace, SecretBox, parse_place
@@ -12,6 +12,7 @@ from parachute_hub.backup.worker_process import Workers, WorkFailed
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.system.doer import Done
 from parachute_hub.system.public_addresses import is_public
+from parachute_hub.system.records import frozen
 
 LOOK_SECONDS = 150.0
 """Longer than the patience of `archive.destinations` with a service that is down for a moment."""

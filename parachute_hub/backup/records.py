@@ -5,13 +5,14 @@ from os.path import normpath
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
-from attrs import asdict, evolve, field, frozen
+from attrs import asdict, evolve, field
 from attrs.validators import deep_iterable, ge, in_, instance_of, le, optional
 
 from parachute_hub.backup.schedule import History
 from parachute_hub.site.errors import Refused
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, read_bounded
+from parachute_hub.system.records import frozen
 
 FILE_LIMIT = 4 * 1024 * 1024
 MOST_COPIES = 500

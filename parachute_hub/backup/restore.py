@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from attrs import define, field, frozen
+from attrs import field
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
@@ -21,6 +21,7 @@ from parachute_hub.store.database import shipped_migrations
 from parachute_hub.store.rows import Act
 from parachute_hub.system.doer import Doer, Done, acting, doer
 from parachute_hub.system.random_tokens import new_token
+from parachute_hub.system.records import define, frozen
 from parachute_hub.system.timestamps import to_the_second
 
 IDLE_SECONDS = 1800.0

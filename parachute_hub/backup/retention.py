@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from attrs import frozen
-
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timestamps import to_the_second
 
 DAILY, WEEKLY, MONTHLY = 7, 4, 6

@@ -1,6 +1,6 @@
 """When the next backup is due. Times are in epoch seconds and UTC."""
 
-from attrs import frozen
+from parachute_hub.system.records import frozen
 
 DAY = 86400.0
 HOUR = 3600.0

@@ -6,7 +6,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
-from attrs import define, evolve, frozen
+from attrs import evolve
 
 from parachute_hub.backup.archive.layout import Header, ModuleInfo, archive_name
 from parachute_hub.backup.ledger import Ledger
@@ -19,6 +19,7 @@ from parachute_hub.jobs.model import Job
 from parachute_hub.jobs.runner import JobFailed, Jobs, Work
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.system.doer import Done
+from parachute_hub.system.records import define, frozen
 
 SHORT = "backup"
 """The name under which the jobs of backups run: one at a time."""

@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from attrs import define
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ProcessDone
 from twisted.internet.interfaces import IReactorProcess
@@ -18,6 +17,7 @@ from twisted.python.failure import Failure
 
 from parachute_hub.backup.archive.layout import scratch_prefix
 from parachute_hub.system import strict_json
+from parachute_hub.system.records import define
 
 MODULE = "parachute_hub.backup.archive.worker"
 LINE_BYTES = 2 * 1024 * 1024

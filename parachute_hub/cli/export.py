@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from attrs import define, field
+from attrs import field
 
 from parachute_hub.cli.client import CommandError
 from parachute_hub.cli.commands import show
@@ -20,6 +20,7 @@ from parachute_hub.cli.kinds import VAULTS
 from parachute_hub.cli.note_files import FileNames, front_matter, note_of, safe_part, title_of
 from parachute_hub.cli.vault_client import VaultRefused, open_vault
 from parachute_hub.cli.which_hub import client_of
+from parachute_hub.system.records import define
 
 _MARK = ".parachute-export.json"
 _PAGE = 100

@@ -7,12 +7,11 @@ from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpForm
 from collections.abc import Callable
 from typing import Any
 
-from attrs import frozen
-
 from parachute_hub.cli.client import CommandError
 from parachute_hub.cli.examples import EXAMPLES
 from parachute_hub.cli.which_hub import named, remote_of
 from parachute_hub.system.log_lines import visible
+from parachute_hub.system.records import frozen
 
 Action = Callable[[Namespace], int]
 

@@ -4,13 +4,14 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import field
 
 from parachute_hub.cli.client import CommandError, HubClient
 from parachute_hub.cli.tables import size, table
 from parachute_hub.cli.terminal import terminal
 from parachute_hub.cli.which_hub import client_of
 from parachute_hub.system.log_lines import visible
+from parachute_hub.system.records import frozen
 
 Item = Mapping[str, Any]
 

@@ -21,13 +21,14 @@ from types import FrameType
 from typing import Any
 from urllib.parse import urlencode
 
-from attrs import define, field, frozen
+from attrs import field
 
 from parachute_hub.cli.client import CommandError, HubClient, HubDown, module_path
 from parachute_hub.cli.progress import ProgressPrinter, run_job
 from parachute_hub.settings import from_process
 from parachute_hub.system.home import Home
 from parachute_hub.system.log_lines import visible
+from parachute_hub.system.records import define, frozen
 
 POLL_SECONDS = 0.3
 START_SECONDS = 60.0

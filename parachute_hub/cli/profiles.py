@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from attrs import asdict, field, frozen
+from attrs import asdict, field
 
 from parachute_hub.cli.client import CommandError
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, read_bounded
+from parachute_hub.system.records import frozen
 from parachute_hub.system.strict_json import BadJson
 
 _SERVICE = "parachute-hub"

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from attrs import define, field
+from attrs import field
 
 from parachute_hub.cli.client import CommandError, HubClient
 from parachute_hub.cli.tables import lasting, size
 from parachute_hub.system.log_lines import visible
+from parachute_hub.system.records import define
 
 POLL = 0.3
 WIDTH = 78

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote, urlencode
 
-from attrs import field, frozen
+from attrs import field
 
 from parachute_hub.cli.client import CommandError, HubClient
 from parachute_hub.cli.commands import progress_of, show
@@ -15,6 +15,7 @@ from parachute_hub.cli.grammar import Words, agreed
 from parachute_hub.cli.kinds import Item, Kind
 from parachute_hub.cli.progress import run_job
 from parachute_hub.cli.which_hub import client_of
+from parachute_hub.system.records import frozen
 
 Found: TypeAlias = Mapping[str, Item]
 Members: TypeAlias = Callable[[Namespace, Found], Mapping[str, Any]]

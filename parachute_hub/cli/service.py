@@ -13,13 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from attrs import frozen
-
 from parachute_hub.cli.client import CommandError
 from parachute_hub.cli.commands import show
 from parachute_hub.cli.grammar import Words
 from parachute_hub.cli.which_hub import home_of
 from parachute_hub.system.atomic_files import atomic_write
+from parachute_hub.system.records import frozen
 
 NAME = "parachute.service"
 LABEL = "local.parachute.hub"

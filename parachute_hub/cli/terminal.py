@@ -6,9 +6,8 @@ import shutil
 import sys
 from typing import Final, TextIO
 
-from attrs import frozen
-
 from parachute_hub.system.log_lines import visible
+from parachute_hub.system.records import frozen
 
 RED, GREEN, YELLOW, BOLD, DIM = "31", "32", "33", "1", "2"
 TINTS: Final = {

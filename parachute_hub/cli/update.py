@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from attrs import frozen
-
 from parachute_hub import __version__
 from parachute_hub.cli.client import CommandError, HubClient, HubRefused
 from parachute_hub.cli.commands import show
@@ -18,6 +16,7 @@ from parachute_hub.cli.grammar import Words
 from parachute_hub.cli.restart import in_place
 from parachute_hub.cli.service import Manager
 from parachute_hub.cli.which_hub import home_of
+from parachute_hub.system.records import frozen
 
 PACKAGE = "parachute-hub"
 _NOT_FOUND = 404

@@ -9,10 +9,9 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 from urllib.parse import quote
 
-from attrs import define
-
 from parachute_hub.cli.client import CommandError, HubClient, HubDown
 from parachute_hub.system import strict_json
+from parachute_hub.system.records import define
 from parachute_hub.system.strict_json import BadJson
 from parachute_hub.system.timestamps import from_utc
 

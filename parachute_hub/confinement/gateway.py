@@ -14,7 +14,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from attrs import define, field, frozen
+from attrs import field
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
@@ -25,6 +25,8 @@ from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.logger import Logger
 from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
+
+from parachute_hub.system.records import define, frozen
 
 HEAD_BYTES = 8192
 HEAD_SECONDS = 10.0

@@ -19,11 +19,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import field
 
 from parachute_hub.confinement import rules as rights
 from parachute_hub.confinement import seccomp
 from parachute_hub.confinement.rules import DEVICES, Rules
+from parachute_hub.system.records import frozen
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _ASK_VERSION = 1

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from attrs import frozen
+from parachute_hub.system.records import frozen
 
 # Landlock's file access rights, by bit (linux/landlock.h).
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3

@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import define, field, frozen
+from attrs import field
 from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
@@ -17,6 +17,7 @@ from parachute_hub.elsewhere.calls import Caller, CallRefused
 from parachute_hub.link.files import FileEntry, open_below
 from parachute_hub.supervise.far import Unreached
 from parachute_hub.system.atomic_files import private_folder
+from parachute_hub.system.records import define, frozen
 
 _PIECE: Final = 256 * 1024
 _WAITING: Final = 1024 * 1024

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from attrs import Factory, define, field
+from attrs import Factory, field
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionClosed
 from twisted.internet.protocol import Protocol, connectionDone
@@ -25,6 +25,7 @@ from zope.interface import implementer
 from parachute_hub.elsewhere.dial import DialedEndpoint, Dialer, as_unreached
 from parachute_hub.supervise.far import Unreached
 from parachute_hub.system import strict_json
+from parachute_hub.system.records import define
 from parachute_hub.system.strict_json import BadJson
 
 ASK_SECONDS: Final = 10.0

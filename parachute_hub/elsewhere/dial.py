@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, cast
 
-from attrs import define, field, frozen
+from attrs import field
 from OpenSSL import SSL
 from OpenSSL.crypto import FILETYPE_PEM, load_certificate
 from service_identity import CertificateError, VerificationError
@@ -29,6 +29,7 @@ from parachute_hub.modules.state.link import Address, Near, nearness
 from parachute_hub.proxy.transport import prepare_far
 from parachute_hub.supervise.far import Unreached
 from parachute_hub.system.pinned import BoundedEndpoint
+from parachute_hub.system.records import define, frozen
 
 CONNECT_SECONDS: Final = 5.0
 _BAD_CERTIFICATE: Final = "certificate verify failed"

@@ -4,10 +4,11 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from attrs import field, frozen
+from attrs import field
 
 from parachute_hub.link.certificates import key_of_pem, make
 from parachute_hub.system.atomic_files import atomic_write, private_folder, read_bounded, sync_folder
+from parachute_hub.system.records import frozen
 
 _LIMIT: Final = 64 * 1024
 _MARK: Final = b"-----BEGIN CERTIFICATE-----"

@@ -5,7 +5,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 from OpenSSL import SSL
 from twisted.logger import Logger
 
@@ -19,6 +19,7 @@ from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.state.link import HOST_PORT, Address, Link, Near, nearness, pin_of
 from parachute_hub.site.errors import Refused, not_stored
 from parachute_hub.supervise.far import Unreached
+from parachute_hub.system.records import frozen
 
 _NEARBY: Final[Mapping[Near, str]] = {
     "private": "is in a private network",

@@ -4,13 +4,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, field
+from attrs import field
 from twisted.logger import Logger
 
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.link import Link
 from parachute_hub.modules.state.records import RecordsRefused
 from parachute_hub.site.errors import not_stored
+from parachute_hub.system.records import define
 
 if TYPE_CHECKING:
     from parachute_hub.elsewhere.dial import Dialer, Trust

@@ -4,7 +4,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
-from attrs import define, field
+from attrs import field
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -13,6 +13,7 @@ from parachute_hub.elsewhere.dial import Dialer
 from parachute_hub.modules.state.link import Link
 from parachute_hub.modules.state.services_file import RegistryRefused
 from parachute_hub.supervise.far import Sighting, Unreached, Word
+from parachute_hub.system.records import define
 
 CONTROL: Final[Mapping[str, str]] = {"X-Parachute-Link": "control"}
 """Marks the hub's own requests to a host. Headers with this beginning never come from visitors."""

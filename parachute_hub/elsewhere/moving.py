@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from attrs import evolve, frozen
+from attrs import evolve
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -30,6 +30,7 @@ from parachute_hub.site.errors import Refused
 from parachute_hub.supervise.far import Unreached
 from parachute_hub.supervise.supervisor import Supervisor
 from parachute_hub.system.atomic_files import private_folder, sync_folder
+from parachute_hub.system.records import frozen
 
 MOVED: Final = "moved_"
 """The names of snapshots of data that was moved away begin so."""

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from attrs import frozen
-
 from parachute_hub.link.files import FileEntry, UnsafeFiles, Walk, checked, digest, open_below
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, private_folder, read_bounded, sync_folder
+from parachute_hub.system.records import frozen
 from parachute_hub.system.strict_json import BadJson
 
 KEPT_SECONDS: Final = 30 * 86400.0

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from attrs import asdict, evolve, field, frozen
+from attrs import asdict, evolve, field
 
 from parachute_hub.link import certificates, code
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, read_bounded
+from parachute_hub.system.records import frozen
 from parachute_hub.system.strict_json import BadJson
 
 NAME: Final = "host.json"

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
-from attrs import asdict, field, frozen
+from attrs import asdict, field
 from attrs.validators import and_, deep_iterable, ge, in_, instance_of, le, optional
 
 from parachute_hub.system import strict_json
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timestamps import to_the_millisecond
 
 FILE_LIMIT = 16 * 1024 * 1024

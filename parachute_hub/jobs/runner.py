@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from attrs import define, evolve
+from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -21,6 +21,7 @@ from parachute_hub.jobs.running import RunningJob, step_over, unexpected
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.system.atomic_files import Unsynced, WriteFile, atomic_write
 from parachute_hub.system.file_writer import FileWriter
+from parachute_hub.system.records import define
 from parachute_hub.system.storage_trouble import MAKE_ROOM, is_full
 
 KEPT = 50

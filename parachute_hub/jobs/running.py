@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from attrs import define, evolve, field
+from attrs import evolve, field
 from twisted.internet.defer import Deferred
 
 from parachute_hub.jobs.model import Job
 from parachute_hub.site.errors import Refused
+from parachute_hub.system.records import define
 from parachute_hub.system.storage_trouble import MAKE_ROOM, is_full
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from attrs import frozen
+from parachute_hub.system.records import frozen
 
 MOST_FILES: Final = 200_000
 _HASH = re.compile(r"[0-9a-f]{64}")

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field
 
 from parachute_hub.accounts.setup.wizard import SetupProgress
 from parachute_hub.store.rows import (
@@ -20,6 +20,7 @@ from parachute_hub.store.rows import (
     User,
     VaultRole,
 )
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timestamps import from_iso
 
 Row = Mapping[str, Any]

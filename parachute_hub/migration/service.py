@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from attrs import define, field
+from attrs import field
 from twisted.logger import Logger
 
 from parachute_hub.migration import home as older_home
@@ -18,6 +18,7 @@ from parachute_hub.store.settings import StoredSettings
 from parachute_hub.store.writer import Write
 from parachute_hub.system.home import HomeTaken
 from parachute_hub.system.random_tokens import new_token
+from parachute_hub.system.records import define
 from parachute_hub.system.timestamps import to_the_millisecond
 
 TICKET_SECONDS = 1800.0

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from attrs import Factory, frozen
+from attrs import Factory
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -53,6 +53,7 @@ from parachute_hub.modules.state.snapshots import Snapshots
 from parachute_hub.modules.state.store import Store
 from parachute_hub.system.atomic_files import sweep_temporaries
 from parachute_hub.system.file_writer import FileWriter
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timers import Rest
 
 WATCH_SECONDS = 1.0

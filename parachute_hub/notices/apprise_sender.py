@@ -5,13 +5,13 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from attrs import frozen
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.utils import getProcessOutputAndValue
 
 from parachute_hub.notices.model import Message
 from parachute_hub.notices.outbound import NotSent
 from parachute_hub.system import strict_json
+from parachute_hub.system.records import frozen
 from parachute_hub.system.strict_json import BadJson
 
 WORKER: Final = "parachute_hub.notices.apprise_worker"

@@ -6,10 +6,9 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Any, Final
 
-from attrs import frozen
-
 from parachute_hub.notices.model import Message
 from parachute_hub.notices.outbound import NotSent, Outbound
+from parachute_hub.system.records import frozen
 
 _PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
 

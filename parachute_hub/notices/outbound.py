@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from attrs import frozen
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.error import ConnectError
 from twisted.web.client import Agent, FileBodyProducer, ResponseFailed, readBody
@@ -13,6 +12,7 @@ from twisted.web.http_headers import Headers
 
 from parachute_hub.system.pinned import Pinned, verified
 from parachute_hub.system.public_addresses import is_public
+from parachute_hub.system.records import frozen
 
 SEND_SECONDS: Final = 15.0
 _PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
-from attrs import asdict, define, evolve, field, frozen
+from attrs import asdict, evolve, field
 from attrs.validators import in_, instance_of
 
 from parachute_hub.notices.model import SEVERITIES, Severity
+from parachute_hub.system.records import define, frozen
 
 HOUR: Final = 3600.0
 MOST: Final = 500

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
 
-from attrs import asdict, evolve, field, frozen
+from attrs import asdict, evolve, field
 from attrs.validators import deep_iterable, in_, instance_of, optional
 
 from parachute_hub.notices.model import SEVERITIES, Severity
 from parachute_hub.notices.outbox import Outbox
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, read_bounded
+from parachute_hub.system.records import frozen
 
 FILE_LIMIT: Final = 1024 * 1024
 Kind: TypeAlias = Literal["ntfy", "webhook", "email", "push", "apprise", "ping"]

@@ -5,12 +5,11 @@ import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol, TypeAlias
 
-from attrs import frozen
-
 from parachute_hub.notices import webpush
 from parachute_hub.notices.model import Message, for_browser, for_ntfy, for_webhook
 from parachute_hub.notices.outbound import NotSent, Outbound, check_url
 from parachute_hub.system import strict_json
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timestamps import to_the_second
 
 Told: TypeAlias = Mapping[str, Any]

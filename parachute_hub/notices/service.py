@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.logger import Logger
 
@@ -17,6 +17,7 @@ from parachute_hub.notices.senders import Sender
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.system import strict_json
 from parachute_hub.system.doer import Done
+from parachute_hub.system.records import define, frozen
 from parachute_hub.system.timers import FailureLog
 
 TICK_SECONDS: Final = 2.0

@@ -6,9 +6,8 @@ import ssl
 from collections.abc import Callable
 from email.message import EmailMessage
 
-from attrs import frozen
-
 from parachute_hub.notices.outbound import SEND_SECONDS, NotSent
+from parachute_hub.system.records import frozen
 
 
 @frozen(kw_only=True)

@@ -4,11 +4,12 @@ import base64
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from attrs import frozen
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from parachute_hub.system.records import frozen
 
 RECORD_SIZE: Final = 4096
 TIME_TO_LIVE: Final = 86400

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
 from twisted.logger import Logger
 
 from parachute_hub.oauth.authorization.browser_session import PageSessions
@@ -38,6 +37,7 @@ from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
 from parachute_hub.system.doer import Done
 from parachute_hub.system.loading import lazily
+from parachute_hub.system.records import frozen
 
 with lazily():
     from parachute_hub.oauth import lock_pages

@@ -6,11 +6,10 @@ All URLs in them start with the canonical issuer, because clients compare string
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from attrs import frozen
-
 from parachute_hub.oauth.authorization.resource import Target
 from parachute_hub.oauth.authorization.scopes import ScopeCatalog, vault_scope
 from parachute_hub.oauth.device.policy import GRANT
+from parachute_hub.system.records import frozen
 
 DOCUMENTATION = "https://parachute.computer"
 _AUTH_METHODS = ["none", "client_secret_post", "client_secret_basic"]

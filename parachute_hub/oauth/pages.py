@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
-from attrs import frozen
 from twisted.web.iweb import IRequest
 from twisted.web.template import Tag, tags
 
@@ -17,6 +16,7 @@ from parachute_hub.site.errors import Refused
 from parachute_hub.site.pages import CSRF_FIELD, Content, problem, show, show_message, templates
 from parachute_hub.site.root import lead_to_apps
 from parachute_hub.store.rows import Client
+from parachute_hub.system.records import frozen
 
 fill = templates("parachute_hub.oauth")
 

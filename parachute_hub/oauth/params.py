@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from attrs import frozen
 from twisted.web.iweb import IRequest
 
 from parachute_hub.site.bodies import FORM, media_type, parameters, read_body
 from parachute_hub.site.errors import Refused
+from parachute_hub.system.records import frozen
 
 BODY_LIMIT = 64 * 1024
 

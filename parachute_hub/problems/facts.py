@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from attrs import frozen
-
 from parachute_hub.supervise.model import Status
+from parachute_hub.system.records import frozen
 
 
 @frozen

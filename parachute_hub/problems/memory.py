@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from attrs import asdict, field, frozen
+from attrs import asdict, field
 from attrs.validators import in_, instance_of
 
 from parachute_hub.problems.model import Problem, Severity, Standing
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, read_bounded
+from parachute_hub.system.records import frozen
 
 FILE_LIMIT = 1024 * 1024
 

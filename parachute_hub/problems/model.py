@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeAlias
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timestamps import to_the_second
 
 Severity: TypeAlias = Literal["error", "warning", "info"]

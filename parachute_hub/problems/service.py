@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
-from attrs import define, evolve, field
+from attrs import evolve, field
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock, ensureDeferred, maybeDeferred
 
 from parachute_hub.events import (
@@ -20,6 +20,7 @@ from parachute_hub.events import (
 from parachute_hub.problems.check import Check, Wake
 from parachute_hub.problems.memory import Known, ProblemsFile
 from parachute_hub.problems.model import Problem, Standing, ordered, words
+from parachute_hub.system.records import define
 from parachute_hub.system.timers import FailureLog
 
 TICK_SECONDS = 1.0

@@ -7,7 +7,7 @@ sent everything. One that moves, however slowly, is never the longest stalled.
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-from attrs import define, frozen
+from parachute_hub.system.records import define, frozen
 
 T = TypeVar("T", bound=Hashable)
 

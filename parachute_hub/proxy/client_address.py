@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_address
 from typing import Literal, TypeAlias
 
-from attrs import frozen
+from parachute_hub.system.records import frozen
 
 Layer: TypeAlias = Literal["loopback", "tailnet", "public"]
 

@@ -5,7 +5,7 @@ shutdown.
 from collections.abc import Callable
 from functools import partial
 
-from attrs import field, frozen
+from attrs import field
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTCP, IReactorTime
@@ -35,6 +35,7 @@ from parachute_hub.proxy.stalls import Stalls
 from parachute_hub.proxy.upstream import Buffered
 from parachute_hub.proxy.vault_writes import NoQuotas, Reserving, VaultRoom, announced, effect, vault_of
 from parachute_hub.proxy.vetted import VettedExchange
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timers import FailureLog, every
 
 _TICK = 1.0

@@ -6,7 +6,7 @@ Lines are kept as received, so that they are forwarded unchanged. Only what fram
 import re
 from typing import NamedTuple, TypeAlias
 
-from attrs import define
+from parachute_hub.system.records import define
 
 LINE_END = b"\r\n"
 HEAD_END = b"\r\n\r\n"

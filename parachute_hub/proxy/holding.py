@@ -4,11 +4,10 @@ from collections.abc import Iterable
 from itertools import accumulate
 from typing import Any
 
-from attrs import frozen
-
 from parachute_hub.proxy import transport as sockets
 from parachute_hub.proxy.dispatcher import Dispatcher
 from parachute_hub.proxy.interfaces import Handler, ReadState, Socket, TunnelEnd
+from parachute_hub.system.records import frozen
 
 _MOST_BYTES = 8 << 20
 """Of requests that have arrived in part."""

@@ -1,6 +1,6 @@
 """All limits of the front: sizes, rates, times and counts."""
 
-from attrs import frozen
+from parachute_hub.system.records import frozen
 
 
 @frozen(kw_only=True)

@@ -4,9 +4,8 @@ from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypeAlias
 
-from attrs import frozen
-
 from parachute_hub.proxy.routes import ErrorResponse, Mount
+from parachute_hub.system.records import frozen
 
 State: TypeAlias = Literal[
     "stopped", "starting", "ready", "degraded", "backoff", "parked", "stopping", "held", "asleep"

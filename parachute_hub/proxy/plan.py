@@ -5,8 +5,6 @@ Sessions, tokens and module state are not considered here; the front checks thos
 
 from typing import NamedTuple, TypeAlias
 
-from attrs import define
-
 from parachute_hub.proxy import access_rules
 from parachute_hub.proxy.access_record import RequestSummary
 from parachute_hub.proxy.client_address import ClientInfo, identify, is_loopback
@@ -19,6 +17,7 @@ from parachute_hub.proxy.head import (
 )
 from parachute_hub.proxy.headers import ResponseRules, request_lines
 from parachute_hub.proxy.routes import MCP, ErrorResponse, Mount, Table, ToModule, ToSite, decide, origin_form
+from parachute_hub.system.records import define
 
 # Cache limits: number of heads, and their maximum length.
 _MOST_PLANS = 256

@@ -6,11 +6,12 @@ from functools import cached_property
 from typing import Literal, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from parachute_hub.proxy.client_address import Layer, without_default_port
 from parachute_hub.proxy.headers import ResponseRules
 from parachute_hub.system import own_names
+from parachute_hub.system.records import frozen
 
 Exposure: TypeAlias = Literal["allowed", "loopback", "auth-required"]
 Audience: TypeAlias = Literal["public", "hub-users", "operator"]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Final, Literal, Protocol, TypeAlias
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from parachute_hub.proxy.access_record import Recorder, RequestRecord
 from parachute_hub.proxy.access_rules import may_have_credential
@@ -12,6 +12,7 @@ from parachute_hub.proxy.head import RequestHead
 from parachute_hub.proxy.plan import ModuleRequest
 from parachute_hub.proxy.routes import MCP, ErrorResponse, is_suspect
 from parachute_hub.system import strict_json
+from parachute_hub.system.records import frozen
 from parachute_hub.system.strict_json import BadJson
 
 Effect: TypeAlias = Literal["none", "may shrink", "grows", "by message"]

@@ -11,13 +11,13 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
-from attrs import frozen
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from parachute_hub.system.atomic_files import atomic_write, private_folder
+from parachute_hub.system.records import frozen
 
 _AUTHORITY: Final = timedelta(days=3650)
 _SERVER: Final = timedelta(days=397)

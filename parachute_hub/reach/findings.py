@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeAlias
 
-from attrs import field, frozen
+from attrs import field
 
 from parachute_hub.system import strict_json
+from parachute_hub.system.records import frozen
 from parachute_hub.system.strict_json import BadJson
 
 Version: TypeAlias = tuple[int, ...]

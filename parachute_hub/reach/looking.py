@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
-from attrs import frozen
 from twisted.internet.defer import Deferred, gatherResults
 
 from parachute_hub.reach import findings
 from parachute_hub.reach.findings import Cloudflared, Facts, Program, Served, Tailscale
 from parachute_hub.reach.programs import Programs
 from parachute_hub.system.public_addresses import is_nearby
+from parachute_hub.system.records import frozen
 
 _VERSIONS: Final = {"tailscale": ("version",), "cloudflared": ("--version",), "caddy": ("version",)}
 CADDY_ADMIN: Final = 2019

@@ -7,13 +7,13 @@ from contextlib import suppress
 from typing import Any, Final
 
 import psutil
-from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from parachute_hub.reach.findings import OUTPUT_LIMIT
+from parachute_hub.system.records import frozen
 
 TAG: Final = "PARACHUTE_HUB_REACH"
 """In the environment of what the hub leaves running, with the hub's home: finds it again after a crash."""

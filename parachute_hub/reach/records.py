@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-from attrs import asdict, field, frozen
+from attrs import asdict, field
 from attrs.validators import deep_mapping, in_, instance_of, optional
 from twisted.logger import Logger
 
 from parachute_hub.reach.ways import BY_ID, Way
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, private_folder, read_bounded
+from parachute_hub.system.records import frozen
 
 FILE_LIMIT: Final = 64 * 1024
 Stage: TypeAlias = Literal["opening", "open", "closing"]

@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 
 from parachute_hub.reach.ways import Situation
+from parachute_hub.system.records import frozen
 
 
 class Address(Protocol):

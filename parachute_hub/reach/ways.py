@@ -4,9 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from parachute_hub.reach.findings import Facts, Program, Version
+from parachute_hub.system.records import frozen
 
 WayId: TypeAlias = Literal[
     "tailscale-serve", "tailscale-funnel", "cloudflare-quick", "cloudflare-named", "caddy", "lan"

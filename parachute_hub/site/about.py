@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field
 from klein import Klein
 from twisted.web.iweb import IRequest
 
@@ -12,6 +12,7 @@ from parachute_hub import __version__
 from parachute_hub.site.answers import as_json
 from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator
+from parachute_hub.system.records import frozen
 
 _TRANSIENT = frozenset({"starting", "backoff"})
 _READY = frozenset({"ready", "degraded", "asleep"})

@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from urllib.parse import quote, urlsplit
 
-from attrs import frozen
+from parachute_hub.system.records import frozen
 
 
 @frozen

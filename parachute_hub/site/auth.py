@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
-from attrs import frozen
 from twisted.web.iweb import IRequest
 
 from parachute_hub.site.errors import Refused
+from parachute_hub.system.records import frozen
 
 ADMIN = "parachute:host:admin"
 AUTH = "parachute:host:auth"

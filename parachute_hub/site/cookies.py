@@ -6,11 +6,11 @@ the prefix and Secure are omitted, because browsers would reject such cookies.
 
 from typing import Literal
 
-from attrs import frozen
 from twisted.web.iweb import IRequest
 from werkzeug.http import dump_cookie
 
 from parachute_hub.system.own_names import COOKIE_PREFIX
+from parachute_hub.system.records import frozen
 
 SESSION = COOKIE_PREFIX + "session"
 CSRF = COOKIE_PREFIX + "csrf"

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from attrs import frozen
 from klein import Klein
 from twisted.web.iweb import IRequest
 from twisted.web.template import Tag, tags
 
 from parachute_hub.site.area import area
 from parachute_hub.site.pages import Content, csrf_field, show
+from parachute_hub.system.records import frozen
 
 _WORDS = {
     "degraded": "Slow to answer",

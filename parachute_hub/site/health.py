@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from attrs import define
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
 from parachute_hub import __version__
 from parachute_hub.site.answers import as_json
+from parachute_hub.system.records import define
 
 
 @define

@@ -7,7 +7,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import unquote
 
-from attrs import frozen
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -20,6 +19,7 @@ from parachute_hub.site.answers import wants_html
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.site.pages import again, refuse
 from parachute_hub.system import loading
+from parachute_hub.system.records import frozen
 
 if TYPE_CHECKING:
     from klein import Klein

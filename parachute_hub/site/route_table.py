@@ -7,7 +7,7 @@ a running hub with insufficient credentials.
 import re
 from typing import Literal
 
-from attrs import frozen
+from parachute_hub.system.records import frozen
 
 HOST_ADMIN = "parachute:host:admin"
 HOST_AUTH = "parachute:host:auth"

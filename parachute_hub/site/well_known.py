@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field
 from klein import Klein
 from twisted.web.iweb import IRequest
 
@@ -12,6 +12,7 @@ from parachute_hub import __version__
 from parachute_hub.site.answers import as_json
 from parachute_hub.site.area import area
 from parachute_hub.site.errors import not_found
+from parachute_hub.system.records import frozen
 
 SEED_VERSION = "0.0.0-linked"
 INFO_PAGES = "/.well-known/parachute/"

@@ -5,11 +5,12 @@ from functools import partial
 from sqlite3 import Row
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from parachute_hub.store.database import Database
 from parachute_hub.store.rows import Act
 from parachute_hub.system.doer import doer
+from parachute_hub.system.records import frozen
 
 KEPT = 8000
 # What did not succeed has its own limit, so that a flood of failed sign-ins or crashes cannot push out an owner's

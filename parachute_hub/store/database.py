@@ -18,13 +18,13 @@ from pathlib import Path
 from threading import local
 from typing import Any, Literal, ParamSpec, TypeVar
 
-from attrs import frozen
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from parachute_hub.store.newer import NOTE, explain
 from parachute_hub.system.atomic_files import make_sure, sync_folder
 from parachute_hub.system.executors import Executor, Immediate
+from parachute_hub.system.records import frozen
 from parachute_hub.system.storage_trouble import StorageBusy, is_full
 
 P = ParamSpec("P")

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from attrs import field, frozen
+from attrs import field
+
+from parachute_hub.system.records import frozen
 
 Role = Literal["admin", "member"]
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.rows import Act
 from parachute_hub.store.writer import Write
+from parachute_hub.system.records import frozen
 
 
 @frozen

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from attrs import Factory, field, frozen
+from attrs import Factory, field
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
@@ -25,6 +25,7 @@ from parachute_hub.supervise.process.command_line import Tools, find_tools
 from parachute_hub.supervise.process.process_tags import TagFilter, home_hash, new_life
 from parachute_hub.supervise.process.processes import Holder, Processes
 from parachute_hub.system.file_writer import FileWriter
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timers import FailureLog, Rest
 
 T = TypeVar("T")

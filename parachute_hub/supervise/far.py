@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
-from attrs import evolve, frozen
+from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
@@ -15,6 +15,7 @@ from parachute_hub.supervise.output.log_files import LogFiles
 from parachute_hub.supervise.output.log_ring import LogRing
 from parachute_hub.supervise.output.output import Output
 from parachute_hub.supervise.restart_policy import CrashHistory
+from parachute_hub.system.records import frozen
 
 PERIOD: Final = 10.0
 """Seconds between two looks at the other machine."""

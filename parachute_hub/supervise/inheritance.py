@@ -2,10 +2,9 @@
 
 from typing import Literal, TypeAlias
 
-from attrs import frozen
-
 from parachute_hub.supervise.model import Isolation, LastExit, Launch, ModuleState, Status
 from parachute_hub.supervise.restart_policy import CrashHistory
+from parachute_hub.system.records import frozen
 
 _State: TypeAlias = Literal["starting", "ready", "degraded"]
 

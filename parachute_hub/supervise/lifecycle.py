@@ -7,12 +7,12 @@ remembered is in `MachineContext`. `docs/lifecycle.md` is drawn from this file.
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, assert_never
 
-from attrs import define, frozen
 from automat import TypeMachineBuilder
 
 from parachute_hub.supervise.limits import Timing
 from parachute_hub.supervise.model import ModuleState
 from parachute_hub.supervise.restart_policy import CrashHistory, Park, RestartAfter, after_crash
+from parachute_hub.system.records import define, frozen
 
 
 @frozen

@@ -1,6 +1,6 @@
 """All numeric limits of the supervisor."""
 
-from attrs import frozen
+from parachute_hub.system.records import frozen
 
 
 @frozen(kw_only=True)

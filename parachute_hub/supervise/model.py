@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final, Literal, TypeAlias
 
-from attrs import asdict, field, frozen
+from attrs import asdict, field
 
 from parachute_hub.confinement.rules import Rules
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timestamps import to_the_millisecond
 
 

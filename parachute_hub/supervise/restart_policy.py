@@ -2,9 +2,10 @@
 
 from typing import TypeAlias
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from parachute_hub.supervise.limits import Timing
+from parachute_hub.system.records import frozen
 
 
 @frozen

@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from attrs import define
-
+from parachute_hub.system.records import define
 from parachute_hub.system.strict_json import BadJson, read
 
 BODY_LIMIT: Final = 64 * 1024

@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-from attrs import define, field, frozen
+from attrs import field
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
 from parachute_hub.supervise.memory.policy import Container
 from parachute_hub.supervise.model import ModuleState, Status
+from parachute_hub.system.records import define, frozen
 from parachute_hub.system.timers import FailureLog, every
 
 PERIOD = 5.0

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from attrs import define, evolve, field
+from attrs import evolve, field
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from parachute_hub.supervise.model import ModuleState, Status
+from parachute_hub.system.records import define
 
 _log = Logger()
 

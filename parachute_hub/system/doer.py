@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextvars import ContextVar, copy_context
 from typing import Literal, ParamSpec, Protocol, TypeAlias, TypeVar
 
-from attrs import frozen
+from parachute_hub.system.records import frozen
 
 P = ParamSpec("P")
 T = TypeVar("T")

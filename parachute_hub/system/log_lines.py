@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final, Literal, TypeAlias, get_args
 
-from attrs import frozen
-
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timestamps import from_utc, to_the_millisecond
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]

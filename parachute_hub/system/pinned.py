@@ -4,7 +4,6 @@ import ipaddress
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
@@ -14,6 +13,7 @@ from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from parachute_hub.system.loading import lazily
+from parachute_hub.system.records import frozen
 
 with lazily():
     from parachute_hub.system import tls as outgoing_tls

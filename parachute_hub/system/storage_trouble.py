@@ -3,7 +3,7 @@
 import errno
 from typing import Literal
 
-from attrs import frozen
+from parachute_hub.system.records import frozen
 
 Kind = Literal["full", "read_only", "failing", "busy"]
 

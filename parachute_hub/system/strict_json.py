@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field
+
+from parachute_hub.system.records import frozen
 
 DEPTH = 32
 """Maximum nesting depth."""

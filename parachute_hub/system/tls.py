@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
+
+from parachute_hub.system.records import frozen
 
 
 def verified(host: str) -> Any:

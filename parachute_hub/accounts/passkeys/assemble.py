@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-from attrs import frozen
-
 from parachute_hub.accounts.humanize import ago
 from parachute_hub.accounts.model import Clock, Random
 from parachute_hub.accounts.passkeys import policy
@@ -25,6 +23,7 @@ from parachute_hub.store.passkeys import Passkeys as Rows
 from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.users import Users
 from parachute_hub.system.loading import lazily
+from parachute_hub.system.records import frozen
 
 with lazily():
     from parachute_hub.accounts.passkeys import pages

@@ -3,10 +3,9 @@
 from collections import OrderedDict
 from collections.abc import Callable
 
-from attrs import frozen
-
 from parachute_hub.system.networks import network_of
 from parachute_hub.system.random_tokens import hashed, new_token
+from parachute_hub.system.records import frozen
 
 LIFETIME = 300.0
 MOST = 4096

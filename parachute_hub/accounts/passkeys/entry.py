@@ -1,7 +1,5 @@
 """Signing in with a passkey: alone, or after the password."""
 
-from attrs import frozen
-
 from parachute_hub.accounts.model import Clock, NewSession, Visitor
 from parachute_hub.accounts.passkeys.policy import Place
 from parachute_hub.accounts.passkeys.service import Options, Passkeys
@@ -14,6 +12,7 @@ from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
 from parachute_hub.system.random_tokens import hashed
+from parachute_hub.system.records import frozen
 
 _ALONE = "sign in"
 _SECOND = "second factor"

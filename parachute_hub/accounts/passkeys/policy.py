@@ -11,9 +11,8 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from attrs import frozen
-
 from parachute_hub.store.rows import Passkey
+from parachute_hub.system.records import frozen
 
 Obstacle = Literal["", "number", "plain", "stranger", "former"]
 Ceremony = Literal["webauthn.create", "webauthn.get"]

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from attrs import frozen
-
 from parachute_hub.accounts import validation
 from parachute_hub.accounts.model import Clock, SignedIn, Visitor
 from parachute_hub.accounts.passkeys import policy
@@ -20,6 +18,7 @@ from parachute_hub.store.rows import Act, Passkey, User
 from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
 from parachute_hub.system.random_tokens import base64url
+from parachute_hub.system.records import frozen
 
 _ALGORITHMS = (-7, -257, -8)
 _ADDING = "add a passkey"

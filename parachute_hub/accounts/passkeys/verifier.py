@@ -4,13 +4,14 @@ import sys
 from collections.abc import Awaitable, Mapping
 from typing import Any, Final, Protocol
 
-from attrs import field, frozen
+from attrs import field
 from twisted.internet.defer import Deferred, DeferredSemaphore, TimeoutError
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.logger import Logger
 
 from parachute_hub.site.errors import Refused
 from parachute_hub.system import strict_json
+from parachute_hub.system.records import frozen
 from parachute_hub.system.strict_json import BadJson
 
 WORKER: Final = "parachute_hub.accounts.passkeys.worker"

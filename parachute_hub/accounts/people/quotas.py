@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-from attrs import frozen
-
 from parachute_hub.accounts.model import Clock
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.store.audit import Audit
@@ -11,6 +9,7 @@ from parachute_hub.store.rows import Act, User
 from parachute_hub.store.users import Users
 from parachute_hub.store.vaults import VaultQuotas
 from parachute_hub.store.writer import Write
+from parachute_hub.system.records import frozen
 
 # Programs in JavaScript read larger numbers inexactly.
 MOST_BYTES = 1 << 50

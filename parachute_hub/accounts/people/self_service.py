@@ -1,7 +1,5 @@
 """Changes users make to their own account: password, second factor, sessions."""
 
-from attrs import frozen
-
 from parachute_hub.accounts.model import Clock, NewSession, SignedIn, Visitor
 from parachute_hub.accounts.people.users import People
 from parachute_hub.accounts.sessions import policy
@@ -14,6 +12,7 @@ from parachute_hub.store.rows import Act, Session
 from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.writer import Write
 from parachute_hub.system.random_tokens import hashed
+from parachute_hub.system.records import frozen
 
 
 @frozen(kw_only=True)

@@ -1,7 +1,5 @@
 """People share their own vaults with each other."""
 
-from attrs import frozen
-
 from parachute_hub.accounts.model import AccessWatch, Clock, SignedIn, Visitor
 from parachute_hub.accounts.signin.step_up import ProofsOfPresence
 from parachute_hub.site.errors import Refused, not_found
@@ -9,6 +7,7 @@ from parachute_hub.store.audit import Audit
 from parachute_hub.store.rows import Act, User, VaultRole
 from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
+from parachute_hub.system.records import frozen
 
 
 @frozen(kw_only=True)

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from attrs import frozen
-
 from parachute_hub.accounts import validation
 from parachute_hub.accounts.model import AccessWatch, Clock, Random
 from parachute_hub.accounts.people.deletion_policy import planned
@@ -20,6 +18,7 @@ from parachute_hub.store.users import LastAdmin, UsernameTaken, Users
 from parachute_hub.store.vaults import VaultDeletionRows
 from parachute_hub.store.writer import Write
 from parachute_hub.system.random_tokens import new_id
+from parachute_hub.system.records import frozen
 
 T = TypeVar("T")
 

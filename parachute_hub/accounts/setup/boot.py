@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from attrs import frozen
 from twisted.logger import Logger
 
 from parachute_hub.accounts.model import Clock, Random
@@ -15,6 +14,7 @@ from parachute_hub.settings import InitialAdmin
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.settings import StoredSettings
 from parachute_hub.store.writer import Write
+from parachute_hub.system.records import frozen
 
 
 @frozen(kw_only=True)

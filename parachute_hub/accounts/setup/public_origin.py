@@ -5,13 +5,12 @@ After a change the hub answers at the former address as well, for FORMER_SECONDS
 import json
 from collections.abc import Awaitable, Callable, Sequence
 
-from attrs import frozen
-
 from parachute_hub.settings import BadSetting, normal_origin
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.rows import Act
 from parachute_hub.store.settings import StoredSettings
 from parachute_hub.store.writer import Write
+from parachute_hub.system.records import frozen
 
 STORED_ORIGIN = "hub_origin"
 FORMER_ORIGINS = "former_origins"

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
@@ -20,6 +20,7 @@ from parachute_hub.accounts.signin.signin import SignIn
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.settings import StoredSettings
 from parachute_hub.store.writer import Write
+from parachute_hub.system.records import frozen
 
 PROGRESS = "setup_progress"
 EXPOSE_MODE = "setup_expose_mode"

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
 from twisted.web.template import Tag, tags
 
 from parachute_hub.accounts import validation
@@ -17,6 +16,7 @@ from parachute_hub.accounts.setup.wizard import Offer, Screen
 from parachute_hub.site.assistants import ASSISTANTS
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.pages import Content, csrf_field, problem
+from parachute_hub.system.records import frozen
 
 _STEPS = (("welcome", "You"), ("vault", "Modules"), ("expose", "Address"), ("done", "Ready"))
 _STATES = {"pending": "waiting", "running": "installing", "succeeded": "installed", "failed": "did not work"}

@@ -8,7 +8,9 @@ import json
 from collections.abc import Collection, Coroutine, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
+
+from parachute_hub.system.records import frozen
 
 Screen = Literal["account", "modules", "vault-name", "scribe-key", "installing", "reach", "done"]
 Step = Literal["welcome", "vault", "expose", "done"]

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
-from attrs import frozen
+from argon2.low_level import ARGON2_VERSION
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
@@ -13,6 +13,7 @@ from twisted.python.threadpool import ThreadPool
 
 from parachute_hub.accounts.validation import LONGEST_PASSWORD
 from parachute_hub.site.errors import Refused
+from parachute_hub.system.records import frozen
 
 T = TypeVar("T")
 Run = Callable[[Callable[[], T]], Awaitable[T]]
@@ -22,6 +23,8 @@ QUEUE = 16
 MEMORY_KIB = 19456
 PASSES = 2
 LANES = 1
+# Verified for unknown users, so that both cases take the same time: a hash in the PHC string format, of no password.
+NOBODY = f"$argon2id$v={ARGON2_VERSION}$m={MEMORY_KIB},t={PASSES},p={LANES}${'A' * 22}${'A' * 43}"
 
 
 @frozen
@@ -44,8 +47,6 @@ class Hasher:
         self._argon2 = PasswordHasher(
             time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES, hash_len=32, salt_len=16, type=Type.ID
         )
-        # Verified for unknown users, so that both cases take the same time.
-        self._nobody = self._argon2.hash("nobody has this password")
         self._under_way = 0
 
     async def hash(self, password: str) -> str:
@@ -56,7 +57,7 @@ class Hasher:
     async def check(self, password: str, stored: str | None) -> Verdict:
         """Verify a password. `stored` None does the same work and fails. Raises like `hash`."""
         self._accept(password)
-        right = bool(await self._bounded(lambda: self._verify(stored or self._nobody, password)))
+        right = bool(await self._bounded(lambda: self._verify(stored or NOBODY, password)))
         if stored is None or not right:
             return Verdict(right=False)
         return Verdict(right=True, stale=self._is_stale(stored))

@@ -7,7 +7,7 @@ import hmac
 from collections import OrderedDict
 from typing import Literal
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from parachute_hub.accounts.model import Clock, NewSession, Random, SignedIn, Visitor
 from parachute_hub.accounts.sessions import policy
@@ -17,6 +17,7 @@ from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
 from parachute_hub.system.doer import Done
 from parachute_hub.system.random_tokens import hashed, is_token, new_token
+from parachute_hub.system.records import frozen
 
 OPENS = 120
 """Seconds in which a link can be opened, and then in which it can be let in."""

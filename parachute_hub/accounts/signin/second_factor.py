@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from attrs import field, frozen
+from attrs import field
 
 from parachute_hub.accounts.encryption import Sealer, Unsealable
 from parachute_hub.accounts.model import Clock, Random
@@ -12,6 +12,7 @@ from parachute_hub.site.errors import Refused
 from parachute_hub.store.factors import Factors
 from parachute_hub.store.rows import Totp
 from parachute_hub.system.random_tokens import new_id
+from parachute_hub.system.records import frozen
 
 START_LASTS = 15 * 60
 

@@ -3,7 +3,7 @@
 import re
 from collections import OrderedDict
 
-from attrs import evolve, frozen
+from attrs import evolve
 from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.model import Clock, Random, SignedIn, Visitor
@@ -19,6 +19,7 @@ from parachute_hub.store.rows import Act, User
 from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
 from parachute_hub.system.random_tokens import hashed, new_token
+from parachute_hub.system.records import frozen
 
 HEADER = "X-Parachute-Proof"
 MOST_PROOFS = 1000

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from attrs import frozen
-
 from parachute_hub.accounts.model import Clock, Visitor
 from parachute_hub.accounts.signin import throttle_policy
 from parachute_hub.accounts.signin.throttle_policy import Counted
@@ -12,6 +10,7 @@ from parachute_hub.store.rows import FailureCount
 from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.throttles import Throttles
 from parachute_hub.system.random_tokens import hashed
+from parachute_hub.system.records import frozen
 
 
 @frozen

@@ -10,9 +10,8 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from attrs import frozen
-
 from parachute_hub.system.networks import network_of
+from parachute_hub.system.records import frozen
 
 Bucket = Literal["address", "pair", "account", "device"]
 HALF_LIFE = 15 * 60.0

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import obstore
-from attrs import frozen
 from obstore import exceptions as wrong
 from obstore.store import LocalStore, S3Store
 
 from parachute_hub.backup.archive.layout import parse_name
+from parachute_hub.system.records import frozen
 
 PATIENCE_SECONDS = 120.0
 """Seconds for which transient failures are retried."""

@@ -11,10 +11,11 @@ import re
 from collections.abc import Mapping
 from typing import Any, Self
 
-from attrs import asdict, field, frozen
+from attrs import asdict, field
 from attrs.validators import and_, deep_iterable, ge, instance_of, le, matches_re, optional
 
 from parachute_hub.system import strict_json
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timestamps import from_compact, to_compact
 
 FORMAT = 1

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from parachute_hub.system.records import frozen
 
 VAULTS = "vault/data"
 _MOST = 1000

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, Protocol
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field
 
 from parachute_hub.backup.archive.layout import (
     FOLDER,
@@ -29,6 +29,7 @@ from parachute_hub.backup.archive.pipes import Decryption
 from parachute_hub.backup.archive.sources import LEFT_OUT, PROGRAMS
 from parachute_hub.store.sqlite_files import check_database
 from parachute_hub.system.atomic_files import private_folder
+from parachute_hub.system.records import define, frozen
 
 _GROWTH = 64 * 1024 * 1024
 _CHUNK = 256 * 1024

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from attrs import frozen
+from parachute_hub.system.records import frozen
 
 _MAGIC = b"SQLite format 3\0"
 _JOURNALS = ("-wal", "-shm", "-journal")

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from attrs import define, field
+from attrs import field
 
 from parachute_hub.backup.archive.layout import FOLDER, HEADER, MANIFEST, MOST_FILES, BadArchive, Entry, Header
 from parachute_hub.backup.archive.pipes import Encryption
 from parachute_hub.backup.archive.sources import Listing, Source
 from parachute_hub.store.sqlite_files import DatabaseUnreadable, copy_database
 from parachute_hub.system import strict_json
+from parachute_hub.system.records import define
 
 _AT_ONCE = 4 * 1024 * 1024
 """Files up to this size are read whole before they are written, so that none mixes two states."""

@@ -5,12 +5,13 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from parachute_hub.modules.definition import names, validation
 from parachute_hub.modules.definition.model import EXPOSURES
 from parachute_hub.modules.definition.permissions import Permissions
 from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.system.records import frozen
 
 FILE_LIMIT = 256 * 1024
 MEGABYTES = (64, 1 << 20)

@@ -5,13 +5,12 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from attrs import frozen
-
 from parachute_hub.modules.definition import manifests
 from parachute_hub.modules.definition.catalog import CatalogEntry
 from parachute_hub.modules.definition.model import Manifest, ServiceRow
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.supervise.model import CannotLaunch
+from parachute_hub.system.records import frozen
 
 # Never looked up among a package's own commands, since other programs rely on these names.
 PROGRAMS = frozenset({"bash", "bun", "bunx", "env", "node", "npm", "npx", "python3", "sh"})

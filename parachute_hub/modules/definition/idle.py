@@ -3,10 +3,9 @@
 import re
 from typing import Any, Self
 
-from attrs import frozen
-
 from parachute_hub.modules.definition import validation
 from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.system.records import frozen
 
 _DURATION = re.compile(r"([1-9][0-9]{0,3})m|([1-9][0-9]?)h")
 _MOST = 10

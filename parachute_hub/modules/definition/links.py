@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from attrs import frozen
-
 from parachute_hub.modules.definition.model import Manifest
+from parachute_hub.system.records import frozen
 
 INFO = "/.parachute/info"
 ICON = "/.parachute/icon.svg"

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from attrs import frozen
-
 from parachute_hub.modules.definition import json_schemas, manifests, mounts, names
 from parachute_hub.modules.definition.catalog import Catalog
 from parachute_hub.modules.definition.entry_point import entry_of
@@ -15,6 +13,7 @@ from parachute_hub.modules.definition.ports import CANONICAL, HUB_PORT
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.definition.versions import Version
 from parachute_hub.supervise.model import CannotLaunch
+from parachute_hub.system.records import frozen
 
 _SOURCES = (".ts", ".tsx", ".js", ".mjs", ".cjs", ".py", ".json", ".html")
 _MOST_SOURCE = 16 * 1024 * 1024

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field
 
 from parachute_hub.modules.definition import names, validation
 from parachute_hub.modules.definition.model import MANIFEST_LIMIT, Manifest
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.system.atomic_files import NotRegular, TooLarge, read_bounded
+from parachute_hub.system.records import frozen
 
 PACKAGE_LIMIT = 1024 * 1024
 

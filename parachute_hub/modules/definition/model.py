@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from parachute_hub.modules.definition import names, validation
 from parachute_hub.modules.definition.idle import Idle
 from parachute_hub.modules.definition.permissions import Permissions
 from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.system.records import frozen
 
 UNPROVEN = "0.0.0-linked"
 """The version in a row until its module has reported one."""

@@ -2,7 +2,7 @@
 
 import re
 
-from attrs import frozen
+from parachute_hub.system.records import frozen
 
 _PACKAGE = re.compile(r"(?:@[a-z0-9][a-z0-9._-]{0,213}/)?[a-z0-9][a-z0-9._-]{0,213}", re.ASCII)
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,63}", re.ASCII)

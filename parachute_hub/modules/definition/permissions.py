@@ -4,10 +4,9 @@ import ipaddress
 import re
 from typing import Any, Literal, Self, TypeAlias
 
-from attrs import frozen
-
 from parachute_hub.modules.definition import validation
 from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.system.records import frozen
 
 Network: TypeAlias = Literal["any", "none"] | tuple[str, ...]
 _HOST = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from attrs import frozen
+from parachute_hub.system.records import frozen
 
 HUB_PORT = 1939
 ASSIGNABLE = range(1940, 2950)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Self
 
-from attrs import frozen
+from parachute_hub.system.records import frozen
 
 _FORM = re.compile(
     r"v?(0|[1-9]\d{0,14})\.(0|[1-9]\d{0,14})\.(0|[1-9]\d{0,14})"

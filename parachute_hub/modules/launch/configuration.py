@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from attrs import Factory, frozen
+from attrs import Factory
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IResponse
 
@@ -23,6 +23,7 @@ from parachute_hub.site.errors import Refused, not_stored
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, private_folder, read_text
 from parachute_hub.system.file_writer import FileWriter
+from parachute_hub.system.records import frozen
 from parachute_hub.system.strict_json import BadJson
 
 if TYPE_CHECKING:

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from attrs import frozen
-
 from parachute_hub.settings import MODULE_PREFIX
+from parachute_hub.system.records import frozen
 
 DOTENV_LIMIT = 1024 * 1024
 """Size limit of a module's `.env` in bytes."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from attrs import define, field, frozen
+from attrs import field
 
 from parachute_hub.confinement.gateway import Gateway
 from parachute_hub.confinement.rules import SYSTEM_FOLDERS, Rules, covers, missing, readable_of
@@ -23,6 +23,7 @@ from parachute_hub.modules.state.records import MOST_PATHS, RecordsRefused
 from parachute_hub.supervise.model import NOT_ISOLATED, CannotLaunch, Isolation, LastExit, ModuleState, Status
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import read_text
+from parachute_hub.system.records import define, frozen
 from parachute_hub.system.storage_trouble import StorageBusy
 from parachute_hub.system.strict_json import BadJson
 

@@ -3,13 +3,14 @@
 import os
 from pathlib import Path
 
-from attrs import Factory, frozen
+from attrs import Factory
 
 from parachute_hub.modules.definition.catalog import CatalogEntry
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, private_folder
 from parachute_hub.system.file_writer import FileWriter
+from parachute_hub.system.records import frozen
 
 
 @frozen(kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from attrs import Factory, evolve, frozen
+from attrs import Factory, evolve
 
 from parachute_hub.modules.definition import manifests
 from parachute_hub.modules.definition.entry_point import command_of, entry_of
@@ -19,6 +19,7 @@ from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.supervise.model import NOT_ISOLATED, CannotLaunch, Launch
 from parachute_hub.system.atomic_files import private_folder, read_text
 from parachute_hub.system.file_writer import FileWriter
+from parachute_hub.system.records import frozen
 from parachute_hub.system.storage_trouble import StorageBusy
 
 

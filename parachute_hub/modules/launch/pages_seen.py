@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from urllib.parse import quote, urljoin
 
-from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol
@@ -12,6 +11,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent
 
 from parachute_hub.modules.definition.links import ICON, INFO
+from parachute_hub.system.records import frozen
 
 SECONDS = 5.0
 FRESH = 30.0

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import Factory, define, field
+from attrs import Factory, field
 from twisted.internet.defer import Deferred
 
 from parachute_hub.jobs.runner import Work
@@ -19,6 +19,7 @@ from parachute_hub.supervise.model import CannotLaunch, ModuleState
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, private_folder, read_bounded, read_text
 from parachute_hub.system.file_writer import FileWriter
+from parachute_hub.system.records import define
 from parachute_hub.system.storage_trouble import StorageBusy
 from parachute_hub.system.strict_json import BadJson
 

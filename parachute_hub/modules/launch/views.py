@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from attrs import Factory, define, field
+from attrs import Factory, field
 from twisted.internet.defer import DeferredLock
 
 from parachute_hub.modules.definition import mounts
@@ -26,6 +26,7 @@ from parachute_hub.modules.state.services_file import Registry, RegistryRefused
 from parachute_hub.supervise.model import CannotLaunch
 from parachute_hub.system.atomic_files import atomic_write, private_folder, read_bounded
 from parachute_hub.system.file_writer import FileWriter
+from parachute_hub.system.records import define
 from parachute_hub.system.storage_trouble import StorageBusy
 
 _STAMP = tuple[int, int, int]

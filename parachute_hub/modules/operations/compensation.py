@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import Factory, frozen
+from attrs import Factory
 
 from parachute_hub.modules.definition.model import ServiceRow
 from parachute_hub.modules.operations.health_gate import SupervisorApi
@@ -15,6 +15,7 @@ from parachute_hub.modules.state.records import Record
 from parachute_hub.modules.state.snapshots import Snapshots
 from parachute_hub.system.atomic_files import sync_folder
 from parachute_hub.system.file_writer import FileWriter
+from parachute_hub.system.records import frozen
 
 
 @frozen(kw_only=True)

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from attrs import frozen
-
 from parachute_hub.confinement.rules import Confines
 from parachute_hub.jobs.runner import JobFailed, Work
 from parachute_hub.modules.definition.catalog import CatalogEntry
@@ -12,6 +10,7 @@ from parachute_hub.modules.launch.first_config import FirstConfig
 from parachute_hub.modules.launch.launcher import ModuleLauncher
 from parachute_hub.modules.launch.package_process import Reactor
 from parachute_hub.modules.operations.init_command import InitCommand
+from parachute_hub.system.records import frozen
 from parachute_hub.system.storage_trouble import StorageBusy
 
 

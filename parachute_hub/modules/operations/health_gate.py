@@ -2,11 +2,11 @@
 
 from typing import Any, Protocol
 
-from attrs import frozen
 from twisted.internet.task import deferLater
 
 from parachute_hub.jobs.runner import JobFailed, Work
 from parachute_hub.supervise.model import ModuleState, Status
+from parachute_hub.system.records import frozen
 
 POLL_SECONDS = 0.25
 LAST_LINES = 20

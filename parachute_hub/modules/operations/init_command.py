@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from attrs import frozen
 from twisted.internet.defer import CancelledError
 
 from parachute_hub.confinement.kernel import NotConfined
@@ -11,6 +10,7 @@ from parachute_hub.confinement.rules import Confines
 from parachute_hub.jobs.runner import JobFailed, Work
 from parachute_hub.modules.launch.package_process import Reactor, Spawn, begin
 from parachute_hub.supervise.model import CannotLaunch
+from parachute_hub.system.records import frozen
 
 SECONDS: Final = 120.0
 _LAST_LINES = 20

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from attrs import Factory, evolve, field, frozen
+from attrs import Factory, evolve, field
 from twisted.internet.defer import Deferred
 
 from parachute_hub.jobs.model import Job, Undo
@@ -27,6 +27,7 @@ from parachute_hub.modules.state.services_file import Registry, RegistryRefused,
 from parachute_hub.modules.state.store import BadPackage, Store
 from parachute_hub.supervise.model import ModuleState
 from parachute_hub.system.file_writer import FileWriter
+from parachute_hub.system.records import frozen
 
 READY_SECONDS = 120.0
 # Modules that start at the same moment may overwrite a new row.

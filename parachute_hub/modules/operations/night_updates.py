@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
-from attrs import define, field
+from attrs import field
 
 from parachute_hub.jobs.model import Job
 from parachute_hub.modules.definition.versions import is_newer
@@ -11,6 +11,7 @@ from parachute_hub.modules.operations.upgrade import UpgradeRequest
 from parachute_hub.modules.packages.updates import Availability
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.site.errors import Refused
+from parachute_hub.system.records import define
 
 TICK_SECONDS: Final = 60.0
 HOURS: Final = (3, 4)

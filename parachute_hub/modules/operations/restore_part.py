@@ -4,14 +4,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
-
 from parachute_hub.jobs.model import Job
 from parachute_hub.jobs.runner import JobFailed, Jobs, Work
 from parachute_hub.modules.operations.health_gate import HealthGate, SupervisorApi
 from parachute_hub.modules.operations.upgrade import AWAY, GATE_SECONDS, SETTLE_SECONDS
 from parachute_hub.modules.state.data_swap import DataSwap
 from parachute_hub.modules.state.directory import ModuleDirectory
+from parachute_hub.system.records import frozen
 
 
 @frozen(kw_only=True)

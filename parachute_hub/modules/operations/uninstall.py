@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from attrs import Factory, frozen
+from attrs import Factory
 
 from parachute_hub.jobs.model import Job, Undo
 from parachute_hub.jobs.runner import JobFailed, Jobs, Work
@@ -22,6 +22,7 @@ from parachute_hub.modules.state.store import REMOVED
 from parachute_hub.site.errors import Refused
 from parachute_hub.system.atomic_files import private_folder, sync_folder
 from parachute_hub.system.file_writer import FileWriter
+from parachute_hub.system.records import frozen
 
 
 @frozen(kw_only=True)

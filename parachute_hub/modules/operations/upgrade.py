@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import Factory, evolve, frozen
+from attrs import Factory, evolve
 
 from parachute_hub.jobs.model import Job, Undo
 from parachute_hub.jobs.runner import JobFailed, Jobs, Work
@@ -28,6 +28,7 @@ from parachute_hub.modules.state.services_file import RegistryRefused
 from parachute_hub.modules.state.snapshots import Snapshots
 from parachute_hub.modules.state.store import OLDER, BadPackage
 from parachute_hub.system.file_writer import FileWriter
+from parachute_hub.system.records import frozen
 
 GATE_SECONDS = 60.0
 SETTLE_SECONDS = 2.0

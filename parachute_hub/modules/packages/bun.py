@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import field
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.protocol import ProcessProtocol
@@ -22,6 +22,7 @@ from parachute_hub.confinement.kernel import NotConfined
 from parachute_hub.modules.packages.bun_errors import Complaint, explain
 from parachute_hub.modules.packages.installer_fence import InstallerFence
 from parachute_hub.system import strict_json
+from parachute_hub.system.records import define, frozen
 from parachute_hub.system.strict_json import BadJson
 
 ADD = ("add", "--ignore-scripts", "--exact", "--no-progress", "--no-env-file", "--linker=hoisted")

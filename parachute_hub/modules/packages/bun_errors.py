@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from attrs import frozen
+from parachute_hub.system.records import frozen
 
 
 @frozen

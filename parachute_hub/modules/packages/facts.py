@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from attrs import asdict, define, field, frozen
+from attrs import asdict, field
 
 from parachute_hub.modules.definition import names
 from parachute_hub.modules.definition.catalog import Catalog
+from parachute_hub.system.records import define, frozen
 
 FRESH_SECONDS = 300.0
 INFO_SECONDS = 20.0

@@ -6,7 +6,6 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, Protocol
 
-from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
@@ -25,6 +24,7 @@ from parachute_hub.modules.packages.reach import while_reachable
 from parachute_hub.modules.state.store import INCOMING, BadPackage, Store
 from parachute_hub.supervise.model import CannotLaunch
 from parachute_hub.system.atomic_files import read_bounded
+from parachute_hub.system.records import frozen
 from parachute_hub.system.storage_trouble import MAKE_ROOM
 from parachute_hub.system.timers import every
 

@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from attrs import frozen
-
 from parachute_hub.confinement.rules import SYSTEM_FOLDERS, Confines, Rules, readable_of
 from parachute_hub.modules.launch.environment import BaseEnvironment
+from parachute_hub.system.records import frozen
 
 _FILE_BYTES = 2 << 30
 _OOM_SCORE = 800

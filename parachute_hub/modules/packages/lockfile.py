@@ -4,12 +4,11 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
-from attrs import frozen
-
 from parachute_hub.modules.definition import names
 from parachute_hub.modules.packages.tree import TreeNode
 from parachute_hub.system import strict_json
 from parachute_hub.system.public_addresses import is_public
+from parachute_hub.system.records import frozen
 from parachute_hub.system.strict_json import BadJson
 
 LIMIT = 8 * 1024 * 1024

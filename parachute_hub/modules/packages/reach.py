@@ -4,7 +4,6 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import TimeoutError as ConnectTimedOut
@@ -13,6 +12,7 @@ from twisted.python.failure import Failure
 
 from parachute_hub.modules.packages.bun import BunFailed
 from parachute_hub.modules.packages.bun_errors import Complaint
+from parachute_hub.system.records import frozen
 
 CONNECT_SECONDS = 10.0
 

@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from attrs import define, field
+from attrs import field
 
 from parachute_hub.jobs.runner import JobFailed
 from parachute_hub.modules.packages import lockfile, signatures
@@ -14,6 +14,7 @@ from parachute_hub.modules.packages.bun_errors import Complaint
 from parachute_hub.modules.packages.lockfile import LockedPackage
 from parachute_hub.modules.packages.signatures import BadSignature, RegistryKey
 from parachute_hub.system.atomic_files import read_text
+from parachute_hub.system.records import define
 
 KEYS_PATH = "/-/npm/v1/keys"
 NPM_HOST = "registry.npmjs.org"

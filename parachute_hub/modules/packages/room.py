@@ -6,14 +6,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from attrs import frozen
-
 from parachute_hub.jobs.runner import JobFailed, Work
 from parachute_hub.modules.packages import lockfile
 from parachute_hub.modules.packages.bun import RESOLVE_ONLY, BunFailed
 from parachute_hub.modules.packages.lockfile import BadLock
 from parachute_hub.modules.packages.tree import bytes_of
 from parachute_hub.system.atomic_files import read_bounded
+from parachute_hub.system.records import frozen
 from parachute_hub.system.storage_trouble import MAKE_ROOM
 
 ROOMY_BYTES = 2 * 1024 * 1024 * 1024

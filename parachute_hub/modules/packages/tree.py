@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from attrs import frozen
+from parachute_hub.system.records import frozen
 
 
 @frozen(kw_only=True)

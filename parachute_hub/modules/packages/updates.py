@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field
+from attrs import field
 from twisted.internet.defer import Deferred, DeferredList
 
 from parachute_hub.jobs.runner import JobFailed
@@ -14,6 +14,7 @@ from parachute_hub.modules.definition.versions import newest
 from parachute_hub.modules.packages.bun import BunFailed
 from parachute_hub.modules.packages.fetcher import INFO_SECONDS, PackageInstaller
 from parachute_hub.system import strict_json
+from parachute_hub.system.records import define
 
 FRESH_SECONDS = 300.0
 PAGE_SECONDS = 3.0

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from attrs import Factory, evolve, frozen
+from attrs import Factory, evolve
 
 from parachute_hub.modules.definition import manifests, mounts, names, ports
 from parachute_hub.modules.definition.entry_point import entry_of
@@ -20,6 +20,7 @@ from parachute_hub.modules.state.store import BadPackage
 from parachute_hub.site.errors import Refused, not_stored
 from parachute_hub.supervise.model import CannotLaunch
 from parachute_hub.system.file_writer import FileWriter
+from parachute_hub.system.records import frozen
 
 _STRICTNESS = dict(zip(EXPOSURES, (0, 2, 1), strict=True))
 

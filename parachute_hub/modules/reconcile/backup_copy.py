@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from attrs import Factory, define, field
+from attrs import Factory, field
 
 from parachute_hub.modules.state.services_file import SIZE_LIMIT, Registry, RegistryRefused, ServicesFile, parse
 from parachute_hub.system.atomic_files import atomic_write, private_folder, read_bounded
 from parachute_hub.system.file_writer import FileWriter
+from parachute_hub.system.records import define
 from parachute_hub.system.storage_trouble import StorageBusy
 
 

@@ -4,13 +4,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from attrs import define, field
+from attrs import field
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from parachute_hub.modules.operations.health_gate import SupervisorApi
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.supervise.model import ModuleState
+from parachute_hub.system.records import define
 from parachute_hub.system.timers import FailureLog
 
 _PASSED_OVER = frozenset({"node_modules", ".git", "dist"})

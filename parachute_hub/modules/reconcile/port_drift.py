@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
-from attrs import frozen
-
 from parachute_hub.modules.definition import ports
 from parachute_hub.supervise.model import LISTENS, SQUATTED, UNBOUND
+from parachute_hub.system.records import frozen
 
 Kind: TypeAlias = Literal["elsewhere", "squatted", "row"]
 """Listens on a different port than assigned; another program has its port; its record names a different port."""

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from functools import partial
 
-from attrs import frozen
-
 from parachute_hub.modules.definition import ports
 from parachute_hub.modules.operations.health_gate import SupervisorApi
 from parachute_hub.modules.reconcile import port_drift
@@ -14,6 +12,7 @@ from parachute_hub.modules.state.records import RecordsRefused
 from parachute_hub.modules.state.services_file import RegistryRefused, with_port
 from parachute_hub.site.errors import Refused
 from parachute_hub.supervise.model import ModuleState, Status
+from parachute_hub.system.records import frozen
 
 
 @frozen(kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from attrs import define, field
+from attrs import field
 
 from parachute_hub.jobs.runner import Jobs
 from parachute_hub.modules.definition.model import ServiceRow
@@ -11,6 +11,7 @@ from parachute_hub.modules.operations.health_gate import SupervisorApi
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.services_file import Registry, RegistryRefused, with_port
 from parachute_hub.supervise.model import ModuleState
+from parachute_hub.system.records import define
 from parachute_hub.system.timers import FailureLog
 
 # All but one that somebody switched off.

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field
 
 from parachute_hub.jobs.runner import Jobs
 from parachute_hub.modules.operations.health_gate import SupervisorApi
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.services_file import Registry, RegistryRefused
 from parachute_hub.supervise.model import ModuleState, Status
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timers import FailureLog
 
 _FIELDS = ("error_type", "error_description", "binary", "why", "docs_url", "install", "sysadmin_hint", "at")

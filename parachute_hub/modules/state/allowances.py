@@ -1,10 +1,11 @@
 """What each module may use, kept until its record changes: the memory guard asks every two seconds."""
 
-from attrs import define, field
+from attrs import field
 
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.records import Record
 from parachute_hub.supervise.model import Allowance
+from parachute_hub.system.records import define
 
 
 @define

@@ -4,9 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
-from attrs import frozen
-
 from parachute_hub.system.atomic_files import private_folder, sync_folder
+from parachute_hub.system.records import frozen
 
 
 @frozen(kw_only=True)

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from attrs import frozen
-
 from parachute_hub.modules.definition import manifests, row_fields
 from parachute_hub.modules.definition.catalog import Catalog, CatalogEntry
 from parachute_hub.modules.definition.model import Manifest, ServiceRow
@@ -14,6 +12,7 @@ from parachute_hub.modules.state.records import RecordsFile
 from parachute_hub.modules.state.services_file import ServicesFile
 from parachute_hub.modules.state.store import Store
 from parachute_hub.supervise.model import Allowance
+from parachute_hub.system.records import frozen
 
 
 @frozen(kw_only=True)

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from attrs import frozen
-
 from parachute_hub.system.atomic_files import atomic_write, sync_folder
+from parachute_hub.system.records import frozen
 from parachute_hub.system.storage_trouble import is_full
 
 RESERVE_BYTES = 32 * 1024 * 1024

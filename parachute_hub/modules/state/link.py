@@ -5,11 +5,12 @@ import re
 from typing import Any, Final, Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
-from attrs import asdict, frozen
+from attrs import asdict
 
 from parachute_hub.modules.definition import validation
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.system.public_addresses import is_nearby, is_public
+from parachute_hub.system.records import frozen
 
 Kind: TypeAlias = Literal["host", "upstream"]
 Near: TypeAlias = Literal["public", "private", "loopback"]

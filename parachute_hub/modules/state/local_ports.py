@@ -2,7 +2,7 @@
 
 import socket
 
-from attrs import frozen
+from parachute_hub.system.records import frozen
 
 
 @frozen

@@ -8,7 +8,7 @@ from functools import partial, reduce
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
-from attrs import asdict, evolve, frozen
+from attrs import asdict, evolve
 from twisted.internet.defer import Deferred
 
 from parachute_hub.modules.definition import names, validation
@@ -18,6 +18,7 @@ from parachute_hub.modules.state.link import Link
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import Unsynced, WriteFile, atomic_write, private_folder, read_bounded
 from parachute_hub.system.file_writer import FileWriter
+from parachute_hub.system.records import frozen
 
 FILE_LIMIT = 1024 * 1024
 CHANNELS = ("latest", "rc")

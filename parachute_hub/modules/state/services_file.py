@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 from twisted.internet.defer import Deferred
 
 from parachute_hub.modules.definition.model import ServiceRow
@@ -29,6 +29,7 @@ from parachute_hub.system.atomic_files import (
     read_bounded,
 )
 from parachute_hub.system.file_writer import FileWriter
+from parachute_hub.system.records import frozen
 from parachute_hub.system.strict_json import BadJson
 
 SIZE_LIMIT = 4 * 1024 * 1024

@@ -6,10 +6,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from attrs import frozen
-
 from parachute_hub.modules.state.disk_space import size_of
 from parachute_hub.system.atomic_files import private_folder, sync_folder
+from parachute_hub.system.records import frozen
 
 
 @frozen(kw_only=True)

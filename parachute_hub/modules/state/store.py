@@ -13,12 +13,11 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from attrs import frozen
-
 from parachute_hub.modules.definition import names
 from parachute_hub.modules.definition.manifests import Package, inside, read_package
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.system.atomic_files import private_folder, sync_folder
+from parachute_hub.system.records import frozen
 
 INCOMING = ".incoming-"
 REMOVED = ".removed-"

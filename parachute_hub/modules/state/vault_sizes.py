@@ -3,9 +3,8 @@
 import os
 from pathlib import Path
 
-from attrs import frozen
-
 from parachute_hub.modules.state.disk_space import size_of
+from parachute_hub.system.records import frozen
 
 _MAGIC = b"SQLite format 3\0"
 

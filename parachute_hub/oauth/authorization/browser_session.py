@@ -3,11 +3,11 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from attrs import frozen
 from twisted.web.iweb import IRequest
 
 from parachute_hub.site.auth import Principal
 from parachute_hub.store.rows import Session, User
+from parachute_hub.system.records import frozen
 
 
 class SignedInSession(Protocol):

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -13,6 +12,7 @@ from parachute_hub.store.grants import Grants
 from parachute_hub.store.rows import Act, Code, Family, Grant, User
 from parachute_hub.store.writer import Write
 from parachute_hub.system.random_tokens import hashed, new_token
+from parachute_hub.system.records import frozen
 
 CODE_LIFETIME = 60.0
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Collection, Sequence
 
-from attrs import frozen
-
 from parachute_hub.oauth.authorization.scopes import ScopeCatalog, vault_scope
 from parachute_hub.store.rows import User
+from parachute_hub.system.records import frozen
 
 OWN_RESOURCES = frozenset({"vault", "scribe", "surface", "account", "hub", "parachute"})
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from parachute_hub.oauth.authorization import redirects, resource
 from parachute_hub.oauth.authorization.left_out import OWN_RESOURCES, LeftOut, missing
@@ -29,6 +29,7 @@ from parachute_hub.oauth.authorization.scopes import (
 from parachute_hub.oauth.authorization.scopes import split as split_scopes
 from parachute_hub.oauth.tokens.grant_policy import CHALLENGE
 from parachute_hub.store.rows import Client, User
+from parachute_hub.system.records import frozen
 
 PARAMETERS = (
     "client_id",

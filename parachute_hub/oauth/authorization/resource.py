@@ -5,9 +5,8 @@ from collections.abc import Iterable
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
-from attrs import frozen
-
 from parachute_hub.oauth.authorization.scopes import ScopeCatalog, vault_scope
+from parachute_hub.system.records import frozen
 
 _PRM = "/.well-known/oauth-protected-resource"
 _VAULT = re.compile(r"/vault/([a-zA-Z0-9_-]{1,64})(?:/mcp)?")

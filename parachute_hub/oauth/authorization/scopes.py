@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from parachute_hub.store.rows import User
+from parachute_hub.system.records import frozen
 
 Risk = Literal["low", "elevated", "high"]
 

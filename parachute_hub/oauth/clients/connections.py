@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -17,6 +16,7 @@ from parachute_hub.store.rows import Act, Branch, Client, Grant
 from parachute_hub.store.tokens import Tokens
 from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timestamps import to_the_second
 
 

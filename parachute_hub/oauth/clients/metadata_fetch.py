@@ -4,7 +4,6 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IReactorTCP, IReactorTime
@@ -18,6 +17,7 @@ from twisted.web.iweb import IResponse
 from parachute_hub.system import strict_json
 from parachute_hub.system.pinned import TIMEOUT, Pinned, verified
 from parachute_hub.system.public_addresses import is_public
+from parachute_hub.system.records import frozen
 
 LIMIT = 64 * 1024
 FRESH_AT_LEAST = 300.0

@@ -8,12 +8,11 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from attrs import frozen
-
 from parachute_hub.oauth.authorization.redirects import MAX_URIS, BadRedirect, Kind, kind_of
 from parachute_hub.oauth.authorization.scopes import COMMAND, split
 from parachute_hub.oauth.device.policy import GRANT
 from parachute_hub.store.rows import Client
+from parachute_hub.system.records import frozen
 
 MAX_NAME = 80
 _SOFTWARE = ("client_uri", "logo_uri", "policy_uri", "tos_uri", "software_id", "software_version", "application_type")

@@ -4,10 +4,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Literal
 
-from attrs import evolve, frozen
+from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
 
 from parachute_hub.system.random_tokens import new_token
+from parachute_hub.system.records import frozen
 
 LIFETIME = 300.0
 MOST = 500

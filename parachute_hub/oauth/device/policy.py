@@ -6,10 +6,11 @@ sends a link with a code would be let in by it (section 5.4).
 
 from collections.abc import Iterable
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from parachute_hub.oauth.tokens.grant_policy import Deny, IssueTokens, Verdict
 from parachute_hub.store.rows import Client, DeviceCode, Family
+from parachute_hub.system.records import frozen
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 LIFETIME = 600.0

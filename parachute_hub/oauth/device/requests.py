@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from attrs import evolve, frozen
+from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
 
 from parachute_hub.oauth.authorization.consents import ConsentingUser, Consents
@@ -27,6 +27,7 @@ from parachute_hub.store.rows import Act, Client, DeviceCode, User
 from parachute_hub.store.writer import Write
 from parachute_hub.system.networks import network_of
 from parachute_hub.system.random_tokens import hashed, new_token
+from parachute_hub.system.records import frozen
 
 MOST_WAITING = 200
 # Of one address or /64, and of the /48 around it.

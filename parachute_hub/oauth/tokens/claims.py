@@ -4,12 +4,13 @@ import base64
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field
 from joserfc import jws
 from joserfc.errors import JoseError
 
 from parachute_hub.oauth.tokens.keys import Key
 from parachute_hub.system import strict_json
+from parachute_hub.system.records import frozen
 
 MAX_TOKEN = 8192
 TYPE = "at+jwt"

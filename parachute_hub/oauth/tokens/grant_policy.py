@@ -11,13 +11,14 @@ import re
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from parachute_hub.oauth.authorization.redirects import is_same
 from parachute_hub.oauth.authorization.resource import Target, narrow, stored
 from parachute_hub.oauth.authorization.scopes import covers, vault_scope
 from parachute_hub.store.rows import Code, Family, Refresh
 from parachute_hub.system.random_tokens import base64url
+from parachute_hub.system.records import frozen
 
 # For so long after a refresh token was superseded, it begins another branch.
 SHARED_FOR = 1800.0

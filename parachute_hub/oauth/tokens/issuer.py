@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field
 from joserfc import jws
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -19,6 +19,7 @@ from parachute_hub.store.rows import TokenRecord
 from parachute_hub.store.tokens import Tokens
 from parachute_hub.store.writer import Write
 from parachute_hub.system.random_tokens import new_token
+from parachute_hub.system.records import frozen
 
 REMEMBERED = 4096
 # Seconds until a revocation written by another process is noticed.

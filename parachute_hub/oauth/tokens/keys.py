@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from attrs import field, frozen
+from attrs import field
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from parachute_hub.store.keys import SigningKeys
 from parachute_hub.store.rows import Act, StoredKey
 from parachute_hub.store.writer import Write
+from parachute_hub.system.records import frozen
 
 T = TypeVar("T")
 BITS = 2048

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 
 from parachute_hub.oauth.authorization.scopes import (
@@ -30,6 +29,7 @@ from parachute_hub.store.rows import Act, TokenRecord, User
 from parachute_hub.store.tokens import PAGE, Tokens
 from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timestamps import to_the_second
 
 SHORT_LIFETIME = 600

@@ -4,7 +4,6 @@ concurrent requests succeeds.
 
 from collections.abc import Callable, Iterable
 
-from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -29,6 +28,7 @@ from parachute_hub.store.tokens import Tokens
 from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
 from parachute_hub.system.random_tokens import hashed, new_token
+from parachute_hub.system.records import frozen
 
 ACCESS_LIFETIME = 900.0
 REFRESH_LIFETIME = 30 * 86400.0

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from attrs import frozen
-
 from parachute_hub.problems.check import Wake
 from parachute_hub.problems.model import Problem, link
+from parachute_hub.system.records import frozen
 
 EXPIRES_DAYS: Final = 7
 

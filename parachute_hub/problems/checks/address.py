@@ -4,10 +4,11 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Literal
 
-from attrs import define, field, frozen
+from attrs import field
 
 from parachute_hub.problems.check import Wake
 from parachute_hub.problems.model import Problem, link, words
+from parachute_hub.system.records import define, frozen
 
 RENEWED_DAYS: Final = 14
 _SETTINGS = link("Show the address", "/admin/settings")

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from attrs import frozen
-
 from parachute_hub.problems.check import Wake
 from parachute_hub.problems.model import Problem, link
+from parachute_hub.system.records import frozen
 
 
 @frozen(kw_only=True)

@@ -2,13 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from attrs import frozen
-
 from parachute_hub.problems.check import Wake
 from parachute_hub.problems.facts import KnowsModules, ModuleFacts
 from parachute_hub.problems.model import Problem, link
 from parachute_hub.site.errors import Refused
 from parachute_hub.supervise.model import ModuleState
+from parachute_hub.system.records import frozen
 
 
 @frozen(kw_only=True)

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
-from attrs import frozen
-
 from parachute_hub.problems.check import Wake
 from parachute_hub.problems.facts import KnowsModules, ModuleFacts
 from parachute_hub.problems.model import Problem, click, link
 from parachute_hub.supervise.model import ModuleState, Reach
+from parachute_hub.system.records import frozen
 
 _TEXTS: Final[Mapping[Reach, tuple[str, str]]] = {
     "not answering": (

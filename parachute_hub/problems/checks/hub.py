@@ -3,12 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from attrs import frozen
-
 from parachute_hub.jobs.model import Job
 from parachute_hub.problems.check import Wake
 from parachute_hub.problems.facts import KnowsModules
 from parachute_hub.problems.model import Problem, link, words
+from parachute_hub.system.records import frozen
 
 _TROUBLE: Final = {
     "removed": "Its file was removed while the hub runs. What is saved now is lost at the next start.",

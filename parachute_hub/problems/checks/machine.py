@@ -3,11 +3,12 @@
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Final, Literal
 
-from attrs import define, field, frozen
+from attrs import field
 
 from parachute_hub.problems.check import Wake
 from parachute_hub.problems.facts import KnowsModules
 from parachute_hub.problems.model import Problem, click, link, words
+from parachute_hub.system.records import define, frozen
 
 MB: Final = 1024 * 1024
 GB: Final = 1024 * MB

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from typing import Final
 
-from attrs import frozen
-
 from parachute_hub.problems.check import Wake
 from parachute_hub.problems.facts import KnowsModules, ModuleFacts
 from parachute_hub.problems.model import Problem, click, link, words
 from parachute_hub.supervise.model import LISTENS, ModuleState
+from parachute_hub.system.records import frozen
 
 _PERIOD: Final = 15.0
 _WAKES: Final[tuple[Wake, ...]] = ("modules",)

@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from attrs import define, field, frozen
+from attrs import field
 
 from parachute_hub.problems.check import Wake
 from parachute_hub.problems.facts import KnowsModules, ModuleFacts
 from parachute_hub.problems.model import Problem, click, link, words
+from parachute_hub.system.records import define, frozen
 
 
 @frozen(kw_only=True)

@@ -2,10 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from attrs import define, frozen
-
 from parachute_hub.problems.check import Wake
 from parachute_hub.problems.model import Problem, link
+from parachute_hub.system.records import define, frozen
 
 _PAGE = link("Show the way to your hub", "/admin/settings/reach")
 

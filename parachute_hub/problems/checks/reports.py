@@ -4,10 +4,11 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Final
 
-from attrs import define, field
+from attrs import field
 
 from parachute_hub.problems.check import Wake
 from parachute_hub.problems.model import Problem, link
+from parachute_hub.system.records import define
 
 KEPT_SECONDS: Final = 86400.0
 _MOST: Final = 50

@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from typing import Final
 
-from attrs import frozen
-
 from parachute_hub.problems.check import Wake
 from parachute_hub.problems.facts import KnowsModules, ModuleFacts
 from parachute_hub.problems.model import Problem, link, words
 from parachute_hub.supervise.model import Isolation
+from parachute_hub.system.records import frozen
 
 _KEY: Final = "separation"
 _CLEARS: Final = "It goes away once the hub runs where it can separate modules."

@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Final
 
-from attrs import frozen
-
 from parachute_hub.problems.check import Wake
 from parachute_hub.problems.checks.machine import size_words
 from parachute_hub.problems.model import Fix, Problem, click, link
+from parachute_hub.system.records import frozen
 
 ALMOST: Final = 0.8
 

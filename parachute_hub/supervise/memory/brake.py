@@ -4,13 +4,14 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from attrs import define, field
+from attrs import field
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from parachute_hub.supervise.context import InThread, System
 from parachute_hub.supervise.memory.processor import ProcessorDebt
+from parachute_hub.system.records import define
 from parachute_hub.system.timers import every
 
 # How often a module is measured that takes too much.

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from attrs import frozen
+from parachute_hub.system.records import frozen
 
 # No limit is `max` in v2 and a number near 2**63 in v1.
 _UNLIMITED = 1 << 60

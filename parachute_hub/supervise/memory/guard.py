@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, assert_never
 
-from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -34,6 +33,7 @@ from parachute_hub.supervise.memory.policy import (
 )
 from parachute_hub.supervise.memory.processor import ProcessorUse
 from parachute_hub.supervise.model import Allowance
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timers import FailureLog, Rest, every
 
 _SLOPE_SAMPLES = 15

@@ -3,10 +3,11 @@
 import os
 from pathlib import Path
 
-from attrs import define, field
+from attrs import field
 
 from parachute_hub.supervise.memory.cgroup import OWN_GROUP, Cgroup
 from parachute_hub.supervise.model import Allowance
+from parachute_hub.system.records import define
 
 _WHOLE = Path("/sys/fs/cgroup")
 # systemd marks what it hands over: `Delegate=` in systemd.resource-control(5).

@@ -4,9 +4,10 @@ from array import array
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from attrs import define, field, frozen
+from attrs import field
 
 from parachute_hub.supervise.limits import MemoryLimits
+from parachute_hub.system.records import define, frozen
 
 
 @frozen

@@ -1,6 +1,8 @@
 """A module's use of the processor, from readings of its processes' counters."""
 
-from attrs import define, field
+from attrs import field
+
+from parachute_hub.system.records import define
 
 
 @define

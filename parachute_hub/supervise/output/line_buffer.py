@@ -1,8 +1,9 @@
 """Splits output into lines and limits how many are kept. Pure: the time is an argument."""
 
-from attrs import define, field
+from attrs import field
 
 from parachute_hub.supervise.limits import LogLimits
+from parachute_hub.system.records import define
 
 CUT = " ... (line cut)"
 

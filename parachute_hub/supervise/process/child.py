@@ -8,7 +8,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol, TypeAlias
 
-from attrs import frozen
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
@@ -18,6 +17,7 @@ from parachute_hub.confinement.kernel import NotConfined
 from parachute_hub.confinement.rules import Confines, Rules
 from parachute_hub.supervise.limits import Timing
 from parachute_hub.supervise.output.output import Output
+from parachute_hub.system.records import frozen
 
 _STDIN, _STDOUT = 0, 1
 # A flooding child is not blocked, which would stall bun's event loop, and its output is not kept: docs/decisions/050.

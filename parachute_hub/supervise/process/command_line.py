@@ -6,10 +6,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from attrs import frozen
-
 from parachute_hub.supervise.model import CannotLaunch, Launch
 from parachute_hub.supervise.process.process_tags import VARIABLE, ProcessTag
+from parachute_hub.system.records import frozen
 
 # Raise the OOM score, which is inherited, so that the kernel kills a module rather than the hub. A confined child
 # cannot; `confinement.kernel` does it from outside. All output goes into one pipe, so that lines keep their order.

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -13,6 +12,7 @@ from parachute_hub.supervise.lifecycle import Lifecycle
 from parachute_hub.supervise.limits import Timing
 from parachute_hub.supervise.process.probe import NoAnswer, Reply
 from parachute_hub.supervise.process.processes import Holder
+from parachute_hub.system.records import frozen
 from parachute_hub.system.timers import FailureLog, Rest
 
 # Below this, a status counts as healthy; 401 and 404 are normal responses.

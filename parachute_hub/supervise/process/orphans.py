@@ -3,12 +3,12 @@
 import signal
 from typing import Any, Protocol
 
-from attrs import frozen
 from twisted.internet.task import deferLater
 
 from parachute_hub.supervise.context import InThread
 from parachute_hub.supervise.process.process_tags import TagFilter
 from parachute_hub.supervise.process.processes import Holder
+from parachute_hub.system.records import frozen
 
 _POLL = 0.05
 # A fork bomb may need more than one SIGKILL.

@@ -3,7 +3,6 @@
 import re
 from typing import Any, Protocol
 
-from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IDelayedCall
@@ -12,6 +11,7 @@ from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 
 from parachute_hub.system import strict_json
+from parachute_hub.system.records import frozen
 from parachute_hub.system.strict_json import BadJson
 
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r\n]")

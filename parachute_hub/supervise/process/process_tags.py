@@ -5,7 +5,7 @@ import os
 import time
 from pathlib import Path
 
-from attrs import frozen
+from parachute_hub.system.records import frozen
 
 VARIABLE = "PARACHUTE_SUPERVISED"
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from attrs import frozen
 
 from parachute_hub.supervise.process.process_tags import VARIABLE, TagFilter
+from parachute_hub.system.records import frozen
 
 # /proc/net tables, and how they show the remote address of a listening socket.
 _TABLES = ((Path("/proc/net/tcp"), b"0" * 8), (Path("/proc/net/tcp6"), b"0" * 32))

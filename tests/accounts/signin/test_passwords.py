@@ -4,13 +4,14 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import VerifyMismatchError
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from parachute_hub.accounts.people.owner_reset import here
-from parachute_hub.accounts.signin.passwords import QUEUE, Hasher, HashThreads, Verdict
+from parachute_hub.accounts.signin.passwords import NOBODY, QUEUE, Hasher, HashThreads, Verdict
 from parachute_hub.site.errors import Refused
 
 
@@ -43,6 +44,14 @@ class HasherTests(SynchronousTestCase):
         stored = [self.now(self.hasher.hash("three small paper boats")) for _ in range(2)]
         self.assertRegex(stored[0], r"^\$argon2id\$v=19\$m=19456,t=2,p=1\$")
         self.assertNotEqual(*stored)
+
+    def test_an_unknown_user_costs_what_a_known_one_does(self) -> None:
+        """argon2 computes the whole hash before it compares."""
+        stored = self.now(self.hasher.hash("three small paper boats"))
+        self.assertEqual(extract_parameters(NOBODY), extract_parameters(stored))
+        self.assertEqual(len(NOBODY), len(stored))
+        self.assertRaises(VerifyMismatchError, PasswordHasher().verify, NOBODY, "three small paper boats")
+        self.assertEqual(self.now(self.hasher.check("three small paper boats", None)), Verdict(right=False))
 
     def test_only_the_password_verifies(self) -> None:
         stored = self.now(self.hasher.hash("three small paper boats"))
