@@ -183,10 +183,8 @@ class Connection(Held, BaseProtocol):
 
     def stopProducing(self) -> None: ...
 
-    # Deadlines are checked once a second, which is cheaper than a timer per request.
-
     def check(self, now: float) -> None:
-        """Enforce an expired deadline, and notice a client that closed before its response."""
+        """Once a second, cheaper than a timer each: enforce a deadline, and notice clients that close too early."""
         if self._read_all and sockets.is_dead(self.transport):
             self.transport.abortConnection()
             return
@@ -266,6 +264,7 @@ class Connection(Held, BaseProtocol):
     def _advance(self) -> None:
         """Consume buffered requests until one has to wait. A loop, because pipelined requests must not recurse."""
         self._advancing = True
+        self._dispatcher.attend()
         while self.state is _HEAD and self._buffer and not self._dispatcher.holding and self._take_head():
             pass
         self._advancing = False

@@ -19,6 +19,9 @@ class Dispatcher(Protocol[C]):
     holding: bool
     attach: Attach
 
+    def attend(self) -> None:
+        """A client sends a request, or a part of one. Keeps `now` up to date."""
+
     def plan(self, peer: str, raw: bytes, tls: bool) -> Plan:
         """The routing decision for a request head. Raises BadMessage."""
 

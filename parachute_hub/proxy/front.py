@@ -2,6 +2,7 @@
 shutdown.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -10,7 +11,6 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTCP, IReactorTime
 from twisted.internet.protocol import Factory
-from twisted.internet.task import LoopingCall
 from twisted.web.server import Site
 
 from parachute_hub.proxy import access_rules, audience, pages
@@ -32,15 +32,13 @@ from parachute_hub.proxy.routes import NOT_FOUND, ErrorResponse, Mount, Table, T
 from parachute_hub.proxy.shares import Shares
 from parachute_hub.proxy.site_channel import SiteChannel
 from parachute_hub.proxy.stalls import Stalls
+from parachute_hub.proxy.ticks import Ticks
 from parachute_hub.proxy.upstream import Buffered
 from parachute_hub.proxy.vault_writes import NoQuotas, Reserving, VaultRoom, announced, effect, vault_of
 from parachute_hub.proxy.vetted import VettedExchange
 from parachute_hub.system.records import frozen
-from parachute_hub.system.timers import FailureLog, every
+from parachute_hub.system.timers import FailureLog
 
-_TICK = 1.0
-# Without a connection; what a crowd took is given back by then.
-_REST_AFTER = 30.0
 # Platforms restart a hub that does not answer it.
 _HEALTH = b"/health"
 _CONTROL = b"/.parachute/host"
@@ -118,8 +116,7 @@ class Front(Factory):
         self._waking = Shares(each=self.limits.waking_per_address, total=self.limits.waking)
         self._websockets = Shares(each=self.limits.websockets_per_address, total=self.limits.websockets)
         self._own_pages = Shares(each=self.limits.requests_per_address, total=self.limits.connections)
-        self._ticking: LoopingCall | None = None
-        self._used_at = 0.0
+        self._ticks = Ticks(clock, self._tick)
         self._failures = FailureLog()
         self._drained: Deferred[None] | None = None
 
@@ -151,7 +148,7 @@ class Front(Factory):
 
     def startFactory(self) -> None:
         # The site is not started: it would wake up every second for the time in a log that nobody writes.
-        self._begin_ticking()
+        self.attend()
 
     def buildProtocol(self, addr: IAddress | None) -> Connection | None:
         """Accept a client; None closes the connection because of a limit."""
@@ -160,13 +157,17 @@ class Front(Factory):
         peer = addr.host
         if self.draining or not self._limiter.admits(peer):
             return None
-        if self._ticking is None:
-            self._begin_ticking()
+        self.attend()
         connection = Connection(self, peer)
         self._limiter.joined(connection)
         return connection
 
     # Dispatcher.
+
+    def attend(self) -> None:
+        """A client sends something: deadlines start from `now`."""
+        if self._ticks.begin():
+            self.now = self.seconds()
 
     def plan(self, peer: str, raw: bytes, tls: bool) -> Plan:
         """The routing decision for a request head. Raises BadMessage."""
@@ -300,8 +301,8 @@ class Front(Factory):
 
     # Timers.
 
-    def _tick(self) -> None:
-        """Once a second while somebody is or was just connected: deadlines, idle connections, the access log."""
+    def _tick(self) -> float | None:
+        """Deadlines, idle connections, the access log. Returns when the next of clients that are all idle is due."""
         self.now = self.seconds()
         attempt = self._failures.attempt
         attempt("Forgetting plans", self._planner.forget)
@@ -310,20 +311,9 @@ class Front(Factory):
         attempt("Resuming accept", self._limiter.look_for_room)
         self._failures.each("Closing idle connections", self._expire, tuple(self._pools))
         self._write_log()
-        if self._limiter or self._pools:
-            self._used_at = self.now
-        elif self.now - self._used_at >= _REST_AFTER:
-            self._stop_ticking()
-
-    def _begin_ticking(self) -> None:
-        self._used_at = self.seconds()
-        self._tick()
-        self._ticking = every(self._clock, _TICK, self._tick, "Checking connections")
-
-    def _stop_ticking(self) -> None:
-        ticking, self._ticking = self._ticking, None
-        if ticking is not None and ticking.running:
-            ticking.stop()
+        if self._pools or not all(connection.idle() for connection in self._limiter):
+            return None
+        return min((due for connection in self._limiter if (due := connection.deadline) is not None), default=math.inf)
 
     def _expire(self, key: int | str) -> None:
         pool = self._pools[key]
@@ -336,6 +326,7 @@ class Front(Factory):
     def hold(self, held: bool) -> None:
         """Leave new clients and further requests in the kernel, or take them again."""
         self.holding = held
+        self.attend()
         self._limiter.hold(held)
         for connection in self._limiter:
             if held:
@@ -384,7 +375,7 @@ class Front(Factory):
             connection.transport.abortConnection()
 
     def _finish_drain(self) -> None:
-        self._stop_ticking()
+        self._ticks.stop()
         for pool in self._pools.values():
             pool.close_idle()
         self._write_log()

@@ -142,6 +142,25 @@ class ConnectionTests(SynchronousTestCase):
         self.rig.pass_time(10)
         self.assertFalse(client.connected)
 
+    def test_a_client_that_rests_keeps_nobody_awake(self) -> None:
+        """Nothing is due until its connection ends. A head that then begins has its ten seconds."""
+        client = self.rig.ask(get("/api/x"))
+        self.rig.pass_time(35)
+        self.assertEqual(len(self.rig.clock.getDelayedCalls()), 1)
+        self.rig.pass_time(100)
+        client.take()
+        client.deliver(b"GET /api/")
+        self.rig.pass_time(9)
+        self.assertEqual(client.take(), b"")
+        client.deliver(b"x HTTP/1.1\r\nHost: hub.test\r\n\r\n")
+        self.assertIn(b" 200 ", client.take())
+        self.rig.pass_time(250)
+        self.assertTrue(client.connected)
+        self.rig.pass_time(10)
+        self.assertFalse(client.connected)
+        self.rig.pass_time(35)
+        self.assertEqual(self.rig.clock.getDelayedCalls(), [])
+
     def test_a_body_must_keep_coming_19(self) -> None:
         client = self.rig.ask(get("/notes/", "Content-Length: 100000", method="POST"))
         for _ in range(25):

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,11 @@ class Unreadable(Invalid):
 def read_manifest(folder: Path) -> Manifest | None:
     """The package's manifest, or None. Raises Invalid, Unreadable included."""
     content = _content(folder / ".parachute" / "module.json", "module.json", MANIFEST_LIMIT)
-    return None if content is None else Manifest.from_bytes(content)
+    return None if content is None else _parsed(content)
+
+
+# Checks look at the manifests of all modules several times a minute.
+_parsed = lru_cache(maxsize=32)(Manifest.from_bytes)
 
 
 def read_package(folder: Path) -> Package | None:

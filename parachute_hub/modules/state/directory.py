@@ -2,17 +2,28 @@
 
 from pathlib import Path
 
+from attrs import field
+
 from parachute_hub.modules.definition import manifests, row_fields
 from parachute_hub.modules.definition.catalog import Catalog, CatalogEntry
 from parachute_hub.modules.definition.model import Manifest, ServiceRow
 from parachute_hub.modules.definition.permissions import Permissions
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.state.link import Link
-from parachute_hub.modules.state.records import RecordsFile
+from parachute_hub.modules.state.records import Records, RecordsFile
 from parachute_hub.modules.state.services_file import ServicesFile
 from parachute_hub.modules.state.store import Store
 from parachute_hub.supervise.model import Allowance
-from parachute_hub.system.records import frozen
+from parachute_hub.system.records import define, frozen
+
+
+@define
+class _Installed:
+    """The rows of installed modules, and what they follow from."""
+
+    standing: tuple[ServiceRow, ...] | None = None
+    records: Records | None = None
+    rows: tuple[ServiceRow, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -23,10 +34,18 @@ class ModuleDirectory:
     records: RecordsFile
     catalog: Catalog
     store: Store
+    _last: _Installed = field(factory=_Installed, init=False, eq=False, repr=False)
 
     def installed(self) -> tuple[ServiceRow, ...]:
-        """The rows of installed modules, with the hub's decisions applied, in file order."""
-        return tuple(self._settled(row) for row in self.services.standing() if self._is_installed(row))
+        """The rows of installed modules, with the hub's decisions applied, in file order.
+
+        Returns the same object while nothing changes.
+        """
+        last, standing, records = self._last, self.services.standing(), self.records.shown
+        if last.standing is not standing or last.records is not records:
+            last.rows = tuple(self._settled(row) for row in standing if self._is_installed(row))
+            last.standing, last.records = standing, records
+        return last.rows
 
     def strangers(self) -> tuple[ServiceRow, ...]:
         """Rows of modules without a record: shown, but not run or served until the owner adopts them."""

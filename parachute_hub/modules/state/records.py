@@ -197,6 +197,11 @@ class RecordsFile:
             # Every module then counts as enabled with default settings, which is better than a hub that does not start.
             on_problem(f"{path.name} could not be read ({error}). {self._set_aside()} Default settings are used.")
 
+    @property
+    def shown(self) -> Records:
+        """What readers see: the same object until something changes."""
+        return self._records
+
     def get(self, short: str) -> Record:
         """The module's record, or a default one."""
         return self._records.modules.get(short, Record())

@@ -5,6 +5,7 @@ quick. Only tagged processes are ever signalled, and psutil guards against reuse
 """
 
 import os
+import resource
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,10 @@ from parachute_hub.system.records import frozen
 
 # /proc/net tables, and how they show the remote address of a listening socket.
 _TABLES = ((Path("/proc/net/tcp"), b"0" * 8), (Path("/proc/net/tcp6"), b"0" * 32))
+# In clock ticks a second.
+_TICKS = os.sysconf("SC_CLK_TCK")
+# A megabyte, with pages of 4 KB.
+_FEW_PAGES = 256
 # Local addresses in these tables that receive connections to 127.0.0.1: that address, and the wildcard.
 _REACHED = {b"0100007F", b"00000000", b"0000000000000000FFFF00000100007F", b"0" * 32}
 
@@ -42,7 +47,7 @@ class Processes:
     """Implements the supervisor's `System`."""
 
     def __init__(self) -> None:
-        # Resident pages and PSS by process.
+        # Resident pages and PSS by process, as last added up.
         self._known: dict[int, tuple[int | None, int]] = {}
 
     def group_lives(self, group: int) -> bool:
@@ -125,12 +130,16 @@ class Processes:
         return self._footprint(os.getpid())
 
     def _footprint(self, pid: int) -> int:
-        """The kernel takes milliseconds to add up the PSS, so a process whose resident size stays keeps its own."""
+        """The kernel takes milliseconds to add up the PSS, so a few pages more or less since then are taken as the
+        process's own.
+        """
         resident = _resident(pid)
-        before = self._known.get(pid)
-        if before is None or before[0] != resident or resident is None:
-            before = self._known[pid] = (resident, _pss(pid))
-        return before[1]
+        pages, pss = self._known.get(pid, (None, 0))
+        if pages is None or resident is None or abs(resident - pages) > _FEW_PAGES:
+            pss = _pss(pid)
+            self._known[pid] = (resident, pss)
+            return pss
+        return max(0, pss + (resident - pages) * resource.getpagesize())
 
     def _marks(self) -> Iterable[tuple[psutil.Process, str]]:
         """Each live tagged process with its tag, without this process and its ancestors."""
@@ -208,8 +217,12 @@ def _pss(pid: int) -> int:
 
 def _processor(pid: int) -> float:
     try:
-        return float(sum(psutil.Process(pid).cpu_times()[:4]))
-    except psutil.Error:
+        if sys.platform != "linux":
+            return float(sum(psutil.Process(pid).cpu_times()[:4]))
+        # The fields 14 to 17, utime to cstime, proc(5).
+        ticks = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[11:15]
+        return sum(map(int, ticks)) / _TICKS
+    except (OSError, ValueError, psutil.Error):
         return 0.0
 
 

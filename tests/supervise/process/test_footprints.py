@@ -1,6 +1,10 @@
-"""Memory of real processes."""
+"""Memory and processor time of real processes."""
 
 import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -18,3 +22,28 @@ class FootprintTests(SynchronousTestCase):
         taken = bytearray(os.urandom(MB)) * 40
         self.assertGreater(processes.footprints(ours)["test"] - before, len(taken) - 4 * MB)
         self.assertEqual(processes.footprints({"test": []}), {"test": 0})
+
+    def test_little_more_is_counted_without_adding_up_anew(self) -> None:
+        """Adding up takes the kernel milliseconds, and an idle module changes by a few pages all the time."""
+        processes = Processes()
+        ours = {"test": [os.getpid()]}
+        sums = [processes.footprints(ours)["test"]]
+        kept: list[bytearray] = []
+        for _ in range(64):
+            kept.append(bytearray(os.urandom(MB // 4)))
+            sums.append(processes.footprints(ours)["test"])
+        rollup = Path(f"/proc/{os.getpid()}/smaps_rollup")
+        if rollup.exists():
+            exact = next(int(line.split()[1]) for line in rollup.read_text().splitlines() if line.startswith("Pss:"))
+            self.assertLess(abs(sums[-1] - exact * 1024), 2 * MB)
+        self.assertGreater(sums[-1] - sums[0], 12 * MB)
+
+
+class ProcessorTests(SynchronousTestCase):
+    def test_time_is_the_one_that_the_process_itself_counts(self) -> None:
+        """With that of its children that ended."""
+        subprocess.run([sys.executable, "-c", "sum(range(3_000_000))"], check=True)
+        found = Processes().processor({"test": [os.getpid()], "gone": [1 << 30], "none": []})
+        self.assertAlmostEqual(found["test"], sum(os.times()[:4]), delta=0.1)
+        self.assertGreater(found["test"], time.process_time() - 0.05)
+        self.assertEqual((found["gone"], found["none"]), (0.0, 0.0))
