@@ -89,9 +89,10 @@ class BackupsApi:
     @app.route("/api/backups/places", methods=["POST"])
     async def add(self, request: IRequest) -> bytes:
         """`{kind: "folder", path}` or `{kind: "s3", endpoint, region, bucket, prefix, key_id, secret}`, and `label`."""
-        self._prove(request, "backup.place")
+        self._who.need(request, ADMIN)
         body = read_json(request)
         place = parse_place(body, self._new_id(), self._clock())
+        self._prove(request, "backup.place")
         place = await self._backups.places.add(place, str(body.get("secret", "")))
         return as_json(request, place.to_json(), status=201)
 

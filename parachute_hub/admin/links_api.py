@@ -69,17 +69,12 @@ class LinksArea:
     @app.route("/api/links/<short>", methods=["PUT"])
     async def upstream(self, request: IRequest, short: str) -> bytes:
         """Use a server at `address` in place of the module here. `private` approves an address nearby."""
+        self._free(request, short)
+        body, linking = read_json(request), self._linking()
+        address, pin, ca = _text(body, "address"), _text(body, "pin") or None, _text(body, "ca", _MOST_CA) or None
+        linking.upstream_of(short, address, pin=pin, ca=ca)
         self._prove(request, f"link:{short}")
-        self._installed(request, short)
-        body = read_json(request)
-        self._refuse_busy(short)
-        await self._linking().set_upstream(
-            short,
-            _text(body, "address"),
-            near=body.get("private") is True,
-            pin=_text(body, "pin") or None,
-            ca=_text(body, "ca", _MOST_CA) or None,
-        )
+        await linking.set_upstream(short, address, near=body.get("private") is True, pin=pin, ca=ca)
         await self._switched(short)
         await self._done("link-set", short)
         return as_json(request, self._told(short))
@@ -87,14 +82,13 @@ class LinksArea:
     @app.route("/api/links/<short>", methods=["DELETE"])
     async def end(self, request: IRequest, short: str) -> bytes:
         """End the link. With `leave_data`, what a module has stored on a paired host stays there."""
-        self._prove(request, f"link:{short}")
-        self._installed(request, short)
+        self._free(request, short)
         leave = request.args.get(b"leave_data") == [b"1"]
-        self._refuse_busy(short)
         link = self._links.link(short)
         if link is not None and link.paired and link.active and not leave:
             text = "Its data is on the other machine. Move it back first, or say that the data may stay there."
             raise Refused(409, "data_elsewhere", text)
+        self._prove(request, f"link:{short}")
         wanted = self._directory.records.wanted(short)
         if link is not None and link.active:
             await self._supervisor.stop(short)
@@ -109,20 +103,19 @@ class LinksArea:
     @app.route("/api/links/<short>/pair", methods=["POST"])
     async def pair(self, request: IRequest, short: str) -> bytes:
         """Pair with the host at `address` by the `code` it shows."""
+        self._free(request, short)
+        body, linking = read_json(request), self._linking()
+        address, code = _text(body, "address"), _text(body, "code")
+        linking.host_of(short, address, code)
         self._prove(request, f"link:{short}")
-        self._installed(request, short)
-        body = read_json(request)
-        self._refuse_busy(short)
-        near = body.get("private") is True
-        await self._linking().pair(short, _text(body, "address"), _text(body, "code"), near=near)
+        await linking.pair(short, address, code, near=body.get("private") is True)
         await self._done("link-set", short)
         return as_json(request, self._told(short))
 
     @app.route("/api/links/<short>/renew", methods=["POST"])
     async def renew(self, request: IRequest, short: str) -> bytes:
         """A new certificate for a paired host."""
-        self._installed(request, short)
-        self._refuse_busy(short)
+        self._free(request, short)
         await self._linking().renew(short)
         await self._done("link-renewed", short)
         return as_json(request, self._told(short))
@@ -132,12 +125,12 @@ class LinksArea:
         """Move the module with its data to the paired host (`to`: `there`) or back (`here`). With `keep_data`, it uses
         what is there already.
         """
-        self._prove(request, f"move:{short}")
         self._installed(request, short)
         body = read_json(request)
         to = body.get("to")
         if to not in ("there", "here"):
             raise Refused(400, "invalid_request", "to must be there or here.")
+        self._prove(request, f"move:{short}")
         keep = body.get("keep_data") is True
         job = await self._jobs.recorded(self._mover().move(short, there=to == "there", keep=keep))
         return as_json(request, {"operation_id": job.id, "operation": job.to_json()}, status=202)
@@ -159,7 +152,9 @@ class LinksArea:
         if not names.is_short(short) or self._directory.row(short) is None:
             raise not_found(f"{short} is not installed.")
 
-    def _refuse_busy(self, short: str) -> None:
+    def _free(self, request: IRequest, short: str) -> None:
+        """It is installed, and nothing is being done with it."""
+        self._installed(request, short)
         job = self._jobs.active(short)
         if job is not None:
             raise Refused(409, "operation_in_progress", f"{short} is busy: wait until the {job.kind} has ended.")

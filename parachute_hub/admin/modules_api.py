@@ -174,7 +174,7 @@ class ModulesArea:
             return await self._install_local(request, principal, body)
         entry = next((entry for entry in self._directory.catalog.entries if entry.short == short), None)
         if entry is None:
-            raise not_found()
+            raise not_found(f"There is no module {short[:64]} on offer.")
         version, choices = version_of(body), choices_of(body)
         if choices["granted"] is not None or choices["init"]:
             self._step_up.prove(request, principal, f"install:{entry.package}")
@@ -251,7 +251,7 @@ class ModulesArea:
         """Delete the data of an uninstalled module."""
         principal = self._who.need(request, ADMIN)
         if not names.is_short(short):
-            raise not_found()
+            raise not_found(f"There is no module {short[:64]}.")
         self._step_up.prove(request, principal, f"delete-data:{short}")
         return await self._begun(request, self._modules.remover.delete_data(short))
 
@@ -297,7 +297,7 @@ class ModulesArea:
         """The log, also of earlier runs of the hub; with `?follow=1` as a stream."""
         self._who.need(request, ADMIN)
         if not names.is_short(short):
-            raise not_found()
+            raise not_found(f"There is no module {short[:64]}.")
         return await self._logs.answer(request, short, self._supervisor.log(short))
 
     # --- settings
@@ -367,7 +367,7 @@ class ModulesArea:
         installed = self._directory.row(short) is not None or self._records.known(short)
         installed = installed or bool(self._directory.unusable_rows(short) or self._directory.written(short))
         if not installed and self._directory.entry(short) is None:
-            raise not_found()
+            raise not_found(f"There is no module {short[:64]}.")
         return principal
 
     def _runnable(self, request: IRequest, short: str) -> None:

@@ -47,7 +47,7 @@ class NoticesApi:
     @app.route("/api/notices/destinations", methods=["POST"])
     async def add(self, request: IRequest) -> bytes:
         """`{kind, label, private}` and what the kind needs: `url`, `token`, `secret`, a mail server, a subscription."""
-        self._prove(request)
+        self._who.need(request, ADMIN)
         body = read_json(request)
         kind = next((one for one in KINDS if one == body.get("kind")), None)
         if kind is None:
@@ -56,7 +56,11 @@ class NoticesApi:
         if not isinstance(name, str):
             raise Refused(400, "invalid_request", "Give label as a text.")
         told = {word: value for word, value in body.items() if word not in ("kind", "label", "private")}
-        added = await self._notices.add(kind, told, private=body.get("private") is True, name=name)
+        private = body.get("private") is True
+        # Before the password is asked for.
+        self._notices.label_of(kind, told, private=private)
+        self._prove(request)
+        added = await self._notices.add(kind, told, private=private, name=name)
         return as_json(request, added.to_json(), status=201)
 
     @app.route("/api/notices/destinations/<destination_id>", methods=["DELETE"])

@@ -57,6 +57,7 @@ class Host(Hub):
     """The service that `twistd` runs where PARACHUTE_ROLE is `host`."""
 
     log = Logger()
+    name_in_logs = "Module host"
     front: HostFront
 
     def __init__(self, settings: Settings, reactor: Any) -> None:

@@ -74,6 +74,7 @@ class Hub(Service):
     """The service that `twistd` runs."""
 
     log = Logger()
+    name_in_logs = "Parachute Hub"
 
     def __init__(self, settings: Settings, reactor: Any) -> None:
         self.settings = settings
@@ -156,7 +157,7 @@ class Hub(Service):
 
     def _open_log(self) -> None:
         self.hub_log.open(self.settings.home / "hub" / "logs", time.time())
-        self.hub_log.mark(time.time(), "start", f"Parachute Hub {__version__} starts, pid {os.getpid()}.")
+        self.hub_log.mark(time.time(), "start", f"{self.name_in_logs} {__version__} starts, pid {os.getpid()}.")
 
     def _holder(self) -> str:
         return f"pid {os.getpid()} on port {self.settings.port}, since {to_the_second(time.time())}"
@@ -176,12 +177,9 @@ class Hub(Service):
         """Called once the reactor runs: compose the hub."""
         super().startService()
         self.hub_log.through(self.log_writer)
-        self.log.info(
-            "Parachute Hub {version} listens on {where}, home {home}",
-            version=__version__,
-            where=self.addresses()[0],
-            home=str(self.settings.home),
-        )
+        where, home = self.addresses()[0], str(self.settings.home)
+        name = f"{self.name_in_logs} {__version__}"
+        self.log.info("{name} listens on {where}, home {home}", name=name, where=where, home=home)
         for warning in self.settings.warnings:
             self.log.warn("{warning}", warning=warning)
         booting = Deferred.fromCoroutine(self._boot())

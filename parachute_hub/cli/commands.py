@@ -7,7 +7,7 @@ import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from parachute_hub.cli.client import CommandError, HubClient, module_path
 from parachute_hub.cli.grammar import agreed
@@ -31,6 +31,17 @@ def progress_of(arguments: Namespace) -> ProgressPrinter:
     """Shows a job on standard error; nothing with --json."""
     here = terminal(sys.stderr)
     return ProgressPrinter(quiet=arguments.json, live=here.width is not None, width=here.width or WIDTH)
+
+
+ORIGIN: Final = "/api/settings/hub-origin"
+
+
+def address_of(client: HubClient) -> str:
+    """The hub's public address; empty if it cannot be asked."""
+    try:
+        return str(client.call("GET", ORIGIN)["resolved_issuer"])
+    except CommandError:
+        return ""
 
 
 REPLACED = {

@@ -2,11 +2,11 @@
 
 from argparse import Action, ArgumentError, ArgumentParser, Namespace
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
 from parachute_hub.cli.client import CommandError
+from parachute_hub.cli.meant import meant
 from parachute_hub.cli.which_hub import client_of, home_of, remote_of
 from parachute_hub.system import strict_json
 from parachute_hub.system.log_lines import visible
@@ -23,8 +23,7 @@ class Parser(ArgumentParser):
         choices = [str(choice) for choice in action.choices or ()]
         if not choices or str(value) in choices:
             return
-        close = get_close_matches(str(value), choices, n=1)
-        raise ArgumentError(None, f"there is no {str(value)!r}.{f' Did you mean {close[0]}?' if close else ''}")
+        raise ArgumentError(None, f"there is no {str(value)!r}. {meant(str(value), choices)}".rstrip())
 
     def error(self, message: str) -> NoReturn:
         """One line and where to read on, rather than the whole usage."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from parachute_hub.app.problems import lacking, open_files
 from parachute_hub.cli.client import CommandError, HubClient
-from parachute_hub.cli.commands import show
+from parachute_hub.cli.commands import address_of, show
 from parachute_hub.cli.terminal import TINTS, terminal
 from parachute_hub.cli.which_hub import client_of, home_of
 from parachute_hub.modules.packages import bun
@@ -41,13 +41,18 @@ def doctor(arguments: Namespace) -> int:
                     fixed.append(problem["key"])
                     lines.append(f"fixed: {problem['title']}")
         problems = examine(home, client)
+    needed = any(fix["page"] or fix["request"] for problem in problems for fix in problem["fixes"])
+    address = address_of(client) if needed else ""
     shown = [problem for problem in problems if not problem["dismissed"]]
-    lines += [described(problem) for problem in shown] or ["Nothing is wrong."]
+    lines += [described(problem, address) for problem in shown] or ["Nothing is wrong."]
     if len(shown) < len(problems):
         lines.append(f"{len(problems) - len(shown)} dismissed; Home shows them.")
+    if address:
+        lines.append(f"Home: {address}/admin/")
     if not arguments.fix and any(is_safe(problem) for problem in shown):
         lines.append("`parachute doctor --fix` can repair some of this.")
-    show(arguments, {"problems": problems, "fixed": fixed}, "\n".join(lines))
+    told = [_with_urls(problem, address) for problem in problems]
+    show(arguments, {"problems": told, "fixed": fixed}, "\n".join(lines))
     return 1 if any(problem["severity"] == "error" for problem in shown) else 0
 
 
@@ -115,18 +120,24 @@ def repair(home: Path, client: HubClient, problem: Mapping[str, Any]) -> bool:
     return False
 
 
-def described(problem: Mapping[str, Any]) -> str:
-    """One problem with its ways out, for a terminal."""
+def described(problem: Mapping[str, Any], address: str = "") -> str:
+    """One problem with its ways out, for a terminal. `address` is the hub's, if it is known."""
     width = min(_WIDTH, terminal().width or _WIDTH) - 8
     wrapped = "\n".join(wrap(f"{problem['text']} {problem['detail']}".strip(), width))
-    fixes = "".join(f"\n- {fix['label']}{_where(fix)}" for fix in problem["fixes"])
+    fixes = "".join(f"\n- {fix['label']}{_where(fix, address)}" for fix in problem["fixes"])
     severity = terminal().paint(problem["severity"], TINTS.get(problem["severity"])) + " " * (
         8 - len(problem["severity"])
     )
     return f"{severity}{visible(problem['title'])}\n{visible(indent(wrapped + fixes, ' ' * 8))}"
 
 
-def _where(fix: Mapping[str, Any]) -> str:
+def _where(fix: Mapping[str, Any], address: str) -> str:
     if fix["request"]:
         return " (on Home, or with --fix)" if fix["safe"] else " (on Home)"
-    return f": {fix['page']}" if fix["page"] else ""
+    return f": {address}{fix['page']}" if fix["page"] else ""
+
+
+def _with_urls(problem: Mapping[str, Any], address: str) -> dict[str, Any]:
+    """With the `url` of each fix that is a page; None for others, and without the hub's address."""
+    fixes = [{**fix, "url": f"{address}{fix['page']}" if address and fix["page"] else None} for fix in problem["fixes"]]
+    return {**problem, "fixes": fixes}

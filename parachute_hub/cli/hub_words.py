@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from parachute_hub.cli import completion, limits, request_words
 from parachute_hub.cli.client import CommandError, module_path
-from parachute_hub.cli.commands import assigned, progress_of
+from parachute_hub.cli.commands import ORIGIN, address_of, assigned, progress_of
 from parachute_hub.cli.grammar import Words, agreed
 from parachute_hub.cli.kinds import ACTS, PROBLEMS, ROOM
 from parachute_hub.cli.logs import TIME_HELP, moment
@@ -18,7 +18,6 @@ from parachute_hub.cli.progress import run_job
 from parachute_hub.cli.request_words import YES, Found, Given, Request, option
 from parachute_hub.cli.tables import size
 
-_ORIGIN: Final = "/api/settings/hub-origin"
 _ADDRESS: Final = "address-"
 _LOOKS: Final = 2
 """The check of the address says nothing of a first failure."""
@@ -34,7 +33,7 @@ def _address_told(answer: Mapping[str, Any]) -> str:
 
 def _plan(given: Given) -> dict[str, Any]:
     address = vars(given.arguments).get("address") or ""
-    return dict(given.client.call("GET", f"{_ORIGIN}/plan?{urlencode({'hub_origin': address})}"))
+    return dict(given.client.call("GET", f"{ORIGIN}/plan?{urlencode({'hub_origin': address})}"))
 
 
 def _planned(plan: Mapping[str, Any]) -> list[str]:
@@ -65,7 +64,7 @@ def _show_plan(given: Given) -> tuple[dict[str, Any], str]:
 
 
 def _show_address(given: Given) -> tuple[dict[str, Any], str]:
-    answer = given.client.call("GET", _ORIGIN)
+    answer = given.client.call("GET", ORIGIN)
     return answer, _address_told(answer)
 
 
@@ -74,7 +73,7 @@ def _check_address(given: Given) -> tuple[dict[str, Any], str]:
     for _ in range(_LOOKS):
         found = given.client.call("POST", "/api/problems/look", {})["problems"]
     wrong = [problem for problem in found if problem["key"].startswith(_ADDRESS)]
-    address = given.client.call("GET", _ORIGIN)["resolved_issuer"]
+    address = given.client.call("GET", ORIGIN)["resolved_issuer"]
     if wrong and not given.arguments.json:
         raise CommandError("\n".join(f"{problem['title']}. {problem['text']}" for problem in wrong))
     return {"address": address, "problems": wrong}, f"Nothing is wrong with {address}."
@@ -82,7 +81,7 @@ def _check_address(given: Given) -> tuple[dict[str, Any], str]:
 
 def _settings(given: Given) -> tuple[dict[str, Any], str]:
     modules = given.client.call("GET", "/api/modules")
-    address = given.client.call("GET", _ORIGIN)
+    address = given.client.call("GET", ORIGIN)
     room = given.client.call("GET", ROOM.path)
     channel = modules["module_install_channel"]
     told = {
@@ -126,7 +125,9 @@ def _fix(given: Given) -> tuple[dict[str, Any], str]:
     problem = given.found["problem"]
     fix = next((fix for fix in problem["fixes"] if fix["request"]), None)
     if fix is None:
-        words = " ".join(f"{one['label']}{': ' + one['page'] if one['page'] else ''}" for one in problem["fixes"])
+        address = address_of(given.client)
+        pages = (f": {address}{one['page']}" if one["page"] else "" for one in problem["fixes"])
+        words = " ".join(f"{one['label']}{page}" for one, page in zip(problem["fixes"], pages, strict=True))
         raise CommandError(f"This needs you. {words}")
     if not fix["safe"] and not agreed(given.arguments, f"{fix['label']}?"):
         raise CommandError("Nothing was changed.")

@@ -7,6 +7,7 @@ from typing import Any, Final
 from attrs import field
 
 from parachute_hub.cli.client import CommandError, HubClient
+from parachute_hub.cli.meant import meant
 from parachute_hub.cli.tables import size, table
 from parachute_hub.cli.terminal import terminal
 from parachute_hub.cli.which_hub import client_of
@@ -53,10 +54,7 @@ class Kind:
             return named[0]
         if named:
             raise CommandError(f"{len(named)} go by {wanted}. Name one by its id: {self.see}")
-        from difflib import get_close_matches
-
-        close = get_close_matches(wanted, self._offered(items), n=1)
-        hint = f"Did you mean {close[0]}?" if close else f"See: {self.see}"
+        hint = meant(wanted, self._offered(items)) or f"See: {self.see}"
         raise CommandError(f"There is no {self.called} {wanted}. {hint}")
 
     def offered(self, prefix: str, parsed_args: Namespace, **_: object) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from parachute_hub.cli import completion
 from parachute_hub.cli.client import CommandError
+from parachute_hub.cli.meant import with_a_module_meant
 from parachute_hub.cli.parser import first_word, parser
 from parachute_hub.cli.terminal import RED, terminal
 from parachute_hub.cli.which_hub import check
@@ -26,9 +27,10 @@ def main(words: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except CommandError as error:
+        text = with_a_module_meant(error, arguments)
         if arguments.json:
-            print(json.dumps({"error": str(error), "code": error.code}, indent=2))
-        _say(str(error))
+            print(json.dumps({"error": text, "code": error.code}, indent=2))
+        _say(text)
         return error.code
     except BadSetting as error:
         _say(str(error))

@@ -40,24 +40,10 @@ class Linking:
 
         Raises Refused.
         """
-        self._may_link(short)
-        try:
-            where = Address.parse(address)
-            pinned = None if pin is None else pin_of(pin)
-        except Invalid as error:
-            raise Refused(
-                400, "invalid_address", f"The address {error.rule}." if error.field == "address" else str(error)
-            ) from None
+        where, trust = self.upstream_of(short, address, pin=pin, ca=ca)
         kind = await self._nearness(where, near)
         if not where.tls and kind == "public":
             raise Refused(400, "invalid_address", "Over http others could read along. Use https.")
-        trust = Trust(pin=pinned, ca=ca)
-        try:
-            creator(trust, where)
-        except (SSL.Error, ValueError):
-            raise Refused(400, "invalid_ca", "This is not a certificate in PEM form.") from None
-        if ca is not None and "-----BEGIN CERTIFICATE-----" not in ca:
-            raise Refused(400, "invalid_ca", "This is not a certificate in PEM form.")
         link = Link(
             id=self.new_id(),
             kind="upstream",
@@ -65,7 +51,7 @@ class Linking:
             port=where.port,
             tls=where.tls,
             near=kind,
-            pin=pinned,
+            pin=trust.pin,
             ca=ca,
             made_at=self.links.now(),
             active=True,
@@ -75,15 +61,7 @@ class Linking:
 
     async def pair(self, short: str, address: str, code: str, *, near: bool) -> Link:
         """Pair with a host by the code that it shows. The module still runs here afterwards. Raises Refused."""
-        self._may_link(short)
-        try:
-            where = Address.parse(address, port=HOST_PORT)
-        except Invalid as error:
-            raise Refused(400, "invalid_address", f"The address {error.rule}.") from None
-        try:
-            codes.normal(code)
-        except ValueError as error:
-            raise Refused(400, "invalid_code", str(error)) from None
+        where = self.host_of(short, address, code)
         kind = await self._nearness(where, near)
         identity = Identity.new()
         link = Link(
@@ -153,6 +131,39 @@ class Linking:
         self.links.forget(short)
         await self.links.in_thread(self.links.keys.forget, link.id)
         return link
+
+    # --- what can be said without asking anybody, so that nobody gives a password for what cannot be
+
+    def upstream_of(self, short: str, address: str, *, pin: str | None, ca: str | None) -> tuple[Address, Trust]:
+        """Where the server is, and how it is known. Raises Refused."""
+        self._may_link(short)
+        try:
+            where = Address.parse(address)
+            trust = Trust(pin=None if pin is None else pin_of(pin), ca=ca)
+        except Invalid as error:
+            raise Refused(
+                400, "invalid_address", f"The address {error.rule}." if error.field == "address" else str(error)
+            ) from None
+        try:
+            creator(trust, where)
+        except (SSL.Error, ValueError):
+            raise Refused(400, "invalid_ca", "This is not a certificate in PEM form.") from None
+        if ca is not None and "-----BEGIN CERTIFICATE-----" not in ca:
+            raise Refused(400, "invalid_ca", "This is not a certificate in PEM form.")
+        return where, trust
+
+    def host_of(self, short: str, address: str, code: str) -> Address:
+        """Where the host is; its code can be one. Raises Refused."""
+        self._may_link(short)
+        try:
+            where = Address.parse(address, port=HOST_PORT)
+        except Invalid as error:
+            raise Refused(400, "invalid_address", f"The address {error.rule}.") from None
+        try:
+            codes.normal(code)
+        except ValueError as error:
+            raise Refused(400, "invalid_code", str(error)) from None
+        return where
 
     # --- internals
 

@@ -84,16 +84,23 @@ class Notices:
 
     # --- destinations
 
-    async def add(self, kind: Kind, told: Mapping[str, Any], *, private: bool, name: str = "") -> Destination:
-        """Try it with a first notice, keep it, and tell the others. Raises Refused."""
+    def label_of(self, kind: Kind, told: Mapping[str, Any], *, private: bool) -> str:
+        """What it is called if nobody names it. Raises Refused for one that cannot be used at sight."""
         if len(self.state.destinations) >= _MOST:
             raise Refused(409, "too_many", f"There can be {_MOST} destinations. Remove one first.")
+        try:
+            return self.senders[kind].label(told, private=private)
+        except NotSent as error:
+            raise _refused(error) from None
+
+    async def add(self, kind: Kind, told: Mapping[str, Any], *, private: bool, name: str = "") -> Destination:
+        """Try it with a first notice, keep it, and tell the others. Raises Refused."""
+        label = self.label_of(kind, told, private=private)
         destination_id = self.new_id()
         try:
-            label = self.senders[kind].label(told, private=private)
             await self.senders[kind].send(told, test_message(self.page()), private=private)
         except NotSent as error:
-            raise Refused(409 if error.kind == "private_address" else 400, error.kind, str(error)) from None
+            raise _refused(error) from None
         sealed = self.seals.seal(strict_json.write(dict(told)).decode(), f"notice:{destination_id}").hex()
         now = self.now()
         destination = Destination(
@@ -258,3 +265,7 @@ class Notices:
             raise Refused(507, "disk_full", f"This could not be written down: {error.strerror}.") from None
         finally:
             self._one.release()
+
+
+def _refused(error: NotSent) -> Refused:
+    return Refused(409 if error.kind == "private_address" else 400, error.kind, str(error))

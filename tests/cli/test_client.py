@@ -330,6 +330,28 @@ class ClientTests(SynchronousTestCase):
             self.assertEqual(repair(self.home, client, told), bool(sent), fixes)
             self.assertEqual(self.handler.sent, sent, fixes)
 
+    def test_the_doctor_gives_the_addresses_of_pages(self) -> None:
+        fixes = (link("Details", "/admin/modules/toy"), Fix(label="Wait."))
+        problem = Problem(key="x", severity="error", title="X", text="Y.", clears="-", fixes=fixes)
+        told = {"problems": [Standing(problem=problem, since=0.0).to_json()]}
+        healthy = (200, {"instance": "nonce", "phase": "up"})
+        origin = (200, {"resolved_issuer": "https://hub.test"})
+        for answers, page, home in (
+            ((healthy, (200, told), origin), "https://hub.test/admin/modules/toy", "Home: https://hub.test/admin/"),
+            ((healthy, (200, told), (503, {})), "/admin/modules/toy", "- Wait."),
+        ):
+            self.serve(*answers)
+            said = io.StringIO()
+            with redirect_stdout(said):
+                self.assertEqual(main(["doctor", "--home", str(self.home)]), 1)
+            self.assertIn(f"- Details: {page}\n", said.getvalue())
+            self.assertTrue(said.getvalue().rstrip().endswith(home), said.getvalue())
+        self.serve(healthy, (200, told), origin)
+        with redirect_stdout(said := io.StringIO()):
+            main(["doctor", "--json", "--home", str(self.home)])
+        urls = [(fix["page"], fix["url"]) for fix in json.loads(said.getvalue())["problems"][0]["fixes"]]
+        self.assertEqual(urls, [("/admin/modules/toy", "https://hub.test/admin/modules/toy"), (None, None)])
+
     def test_the_doctor_describes_a_problem_and_its_ways_out(self) -> None:
         problem = Problem(
             key="x",

@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub import __version__
 from tests.live.harness import packed_examples
 from tests.live.host_rig import ORIGIN, HostProcess, LinkClient, client, host
 
@@ -110,6 +111,7 @@ class ModuleHostTests(SynchronousTestCase):
         with self.assertRaises((OSError, http.client.HTTPException)):
             self.without_certificate()
         self.assertNotIn(shown, self.host.log().replace(f"Code:    {shown}", ""))
+        self.assertIn(f"Module host {__version__} listens on https://", self.host.log())
 
         # The next certificate counts beside the old one until it was used.
         next_hub = client(self, self.host)

@@ -1,0 +1,39 @@
+"""What somebody probably meant who typed a name that is not there."""
+
+from argparse import Namespace
+from collections.abc import Iterable
+from typing import Final
+
+from parachute_hub.cli.client import CommandError, HubDown
+from parachute_hub.cli.which_hub import client_of
+
+_WITH_HUB: Final = frozenset({"logs", "restart"})
+"""Words that take `hub` in place of a module."""
+
+
+def meant(wanted: str, names: Iterable[str]) -> str:
+    """A question after the name that is spelled most alike; empty if none is.
+
+    >>> meant("helo", ["vault", "hello"]), meant("xyzzy", ["vault"])
+    ('Did you mean hello?', '')
+    """
+    from difflib import get_close_matches
+
+    close = get_close_matches(wanted, list(names), n=1)
+    return f"Did you mean {close[0]}?" if close else ""
+
+
+def with_a_module_meant(error: CommandError, arguments: Namespace) -> str:
+    """The error's text: with a suggestion if the command names a module that the hub does not know.
+
+    The hub is only asked after a failure, so that a right name costs nothing.
+    """
+    name, word = vars(arguments).get("module"), str(arguments.word)
+    if not name or isinstance(error, HubDown) or error.code != 1 or word.startswith("module "):
+        return str(error)
+    try:
+        listed = client_of(arguments, quick=True).call("GET", "/api/modules")["modules"]
+    except (CommandError, OSError):
+        return str(error)
+    names = [str(one["short"]) for one in listed] + (["hub"] if word in _WITH_HUB else [])
+    return str(error) if name in names else f"{error} {meant(name, names)}".rstrip()
