@@ -343,7 +343,7 @@ def build(
                 ),
             ),
             later(
-                ("/login/phone", "/api/phone-links"),
+                ("/login/phone", "/api/phone-links", "/account/phone"),
                 (phone_pages, phone_links),
                 lambda: (
                     phone_pages.PhonePages(

@@ -16,6 +16,7 @@ from twisted.web.iweb import IRequest
 from parachute_hub.accounts.assemble import Accounts
 from parachute_hub.accounts.model import Origins
 from parachute_hub.accounts.sessions.csrf import token_for
+from parachute_hub.accounts.sessions.policy import is_limited
 from parachute_hub.accounts.validation import vault_name_problem
 from parachute_hub.admin.app_files import AdminApp
 from parachute_hub.admin.audit_trail import Attempts, Refusals
@@ -270,7 +271,12 @@ def front_visitor(accounts: Accounts) -> Callable[[IRequest], Visitor | None]:
         if found is None:
             return None
         accounts.recogniser.refuse_temporary(request, found)
-        return Visitor(name=found.user.called, is_admin=found.user.is_admin, csrf=token_for(found.token))
+        return Visitor(
+            name=found.user.called,
+            is_admin=found.user.is_admin,
+            csrf=token_for(found.token),
+            phone=accounts.origin.issuer().startswith("https://") and not is_limited(found.session),
+        )
 
     return visitor
 

@@ -1,6 +1,7 @@
 """`/`: the way to everything for those who are signed in, and the public face for others. Works without JavaScript."""
 
 from collections.abc import Callable, Iterable, Sequence
+from urllib.parse import quote
 
 from klein import Klein
 from twisted.web.iweb import IRequest
@@ -36,11 +37,12 @@ class Tile:
 
 @frozen(kw_only=True)
 class Visitor:
-    """Who is signed in. `csrf` is the token of their forms."""
+    """Who is signed in. `csrf` is the token of their forms; `phone` says if their phone can be let in from here."""
 
     name: str
     is_admin: bool
     csrf: str
+    phone: bool = False
 
 
 class FrontPage:
@@ -74,8 +76,10 @@ def _public() -> Content:
 
 
 def _home(visitor: Visitor, tiles: Sequence[Tile]) -> Content:
-    write = next((tile.writes for tile in tiles if tile.writes), None)
-    first: list[Tag] = [tags.a("Write a note", class_="button primary", href=write)] if write else []
+    notes = next((tile for tile in tiles if tile.writes), None)
+    first: list[Tag] = (
+        [tags.a("Write a note", class_="button primary", href=notes.writes)] if notes and notes.writes else []
+    )
     if visitor.is_admin:
         first.append(tags.a("Manage the hub", class_="button", href="/admin/"))
     return tags.div(
@@ -83,6 +87,7 @@ def _home(visitor: Visitor, tiles: Sequence[Tile]) -> Content:
         tags.div(*first, class_="actions") if first else "",
         tags.ul(*(_tile(tile, visitor) for tile in tiles), class_="tiles") if tiles else _nothing(visitor),
         tags.ul(
+            _phone(notes) if visitor.phone else "",
             _row("Connect an assistant", "Let Claude or another assistant use your notes.", "/account/connect"),
             _row("Your account", "Password, second factor, devices and connected apps.", "/account"),
             class_="rows",
@@ -111,6 +116,11 @@ def _tile(tile: Tile, visitor: Visitor) -> Tag:
     state = tags.span(_WORDS.get(tile.state, tile.state), class_=f"state state-{tile.state}") if ill else ""
     words = tags.span(tags.strong(tile.name), tags.span(tile.tagline, class_="quiet"), state, class_="words")
     return tags.li(tags.a(icon, words, href=tile.url))
+
+
+def _phone(notes: Tile | None) -> Tag:
+    path = "/account/phone" + (f"?next={quote(notes.url, safe='/')}" if notes else "")
+    return _row("Use it on your phone", "Scan a code, and your notes open there.", path)
 
 
 def _row(title: str, text: str, path: str) -> Tag:

@@ -239,6 +239,8 @@ ROWS: tuple[Row, ...] = (
     # A phone that is let in by a browser that is signed in: the link holds a secret, then a cookie binds it.
     Row("POST", "/api/phone-links", "person", "step-up", "phone-link-made"),
     Row("POST", "/api/phone-links/<link_id>/answer", "person", "page", "phone-link-refused"),
+    Row("POST", "/account/phone", "person", "password", "phone-link-made"),
+    Row("POST", "/account/phone/<link_id>", "person", "page", "phone-link-refused"),
     Row("POST", "/login/phone", "anyone", "secret"),
     Row("POST", "/login/phone/wait", "anyone", "secret", "phone-signed-in"),
     # The wizard: open for an hour to the session that claimed the hub, later with a password.

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.browser.admin_app import built
-from tests.browser.browser import DESK, PHONE, chromium, findings, picture, wider_than_the_window, window
+from tests.browser.browser import DESK, PHONE, TABLET, chromium, findings, picture, wider_than_the_window, window
 from tests.live.edges import nginx
 from tests.live.harness import OWNER, HubProcess, hub
 from tests.requirements import program, requires
@@ -23,7 +23,7 @@ IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 26_0 like Mac OS X) AppleWebKit/605
 class ReachTests(SynchronousTestCase):
     def check(self, page: Page, name: str) -> None:
         """No finding, and nothing wider than the window."""
-        for size in (PHONE, DESK):
+        for size in (PHONE, TABLET, DESK):
             page.set_viewport_size(size)  # type: ignore[arg-type]
             self.assertFalse(wider_than_the_window(page), (name, size))
             picture(page, f"{name}-{size['width']}")
@@ -58,6 +58,49 @@ class ReachTests(SynchronousTestCase):
             self.confirm(laptop)
             expect(laptop.get_by_text("cannot reach")).to_be_visible()
             self.assertEqual(ways.served(folder), {})
+
+    def test_a_friend_lets_their_own_phone_in(self) -> None:
+        """Who does not run the hub finds it on the front page."""
+        behind = {"PARACHUTE_TRUSTED_HOPS": "1", "PARACHUTE_HUB_ORIGIN": f"https://{ways.NAME}"}
+        running = hub(self, environment=behind).start()
+        running.client.call("POST", "/api/users", {"username": "grace", "password": "for one sign-in only"})
+        edge = nginx(self, running.port)
+        flag = f"--host-resolver-rules=MAP {ways.NAME}:443 127.0.0.1:{edge.tls}"
+        options: dict[str, Any] = {"bypass_csp": True, "ignore_https_errors": True}
+        with (
+            chromium(flag) as browser,
+            window(browser, **options) as (_, laptop),
+            window(browser, user_agent=IPHONE, **options) as (_, mobile),
+        ):
+            laptop.goto(f"https://{ways.NAME}/login")
+            laptop.fill("#username", "grace")
+            laptop.fill("#password", "for one sign-in only")
+            laptop.keyboard.press("Enter")
+            laptop.get_by_label("Current password").fill("for one sign-in only")
+            laptop.get_by_label("New password", exact=True).fill(PASSWORD)
+            laptop.get_by_label("Repeat new password").fill(PASSWORD)
+            laptop.keyboard.press("Enter")
+            laptop.get_by_text("Your password was changed").wait_for()
+            laptop.goto(f"https://{ways.NAME}/")
+            laptop.get_by_role("link", name="Use it on your phone").click()
+            self.check(laptop, "friend-phone-ask")
+            laptop.get_by_label("Your password").fill(PASSWORD)
+            laptop.get_by_role("button", name="Show the code").click()
+            expect(laptop.get_by_role("img", name="QR code for your phone")).to_be_visible()
+            self.check(laptop, "friend-phone-code")
+            laptop.get_by_text("No camera?").click()
+            mobile.goto(laptop.locator("[data-copy]").inner_text())
+            mobile.get_by_role("button", name="Continue").click()
+            expect(mobile.locator("#number")).to_have_text(re.compile("[0-9]{2}"))
+            expect(laptop.get_by_text("Safari on iPhone")).to_be_visible()
+            expect(laptop.locator(".number")).to_have_text(mobile.locator("#number").inner_text())
+            self.check(laptop, "friend-phone-answer")
+            laptop.get_by_role("button", name="Allow").click()
+            expect(laptop.get_by_role("heading", name="Your phone is signed in")).to_be_visible()
+            self.check(laptop, "friend-phone-in")
+            mobile.wait_for_url(f"https://{ways.NAME}/")
+            expect(mobile.get_by_text("Hello, grace")).to_be_visible()
+            self.assertEqual(mobile.get_by_role("link", name="Use it on your phone").count(), 0)
 
     def open_way(self, laptop: Page, running: HubProcess, folder: Path) -> None:
         """Nothing runs before the person has seen what would run, and has confirmed it."""

@@ -35,6 +35,11 @@ class FrontPageTests(SynchronousTestCase):
         for path in ("/account/connect", "/account", "/logout"):
             self.assertIn(f'"{path}"', body)
 
+    def test_a_phone_is_let_in_where_it_can_come(self) -> None:
+        self.assertIn('href="/account/phone?next=/notes/"', self.body(NOTES, who=evolve(FRIEND, phone=True)))
+        self.assertIn('href="/account/phone"', self.body(SURFACE, who=evolve(FRIEND, phone=True)))
+        self.assertNotIn("/account/phone", self.body(NOTES, who=FRIEND))
+
     def test_only_owners_see_how_modules_are(self) -> None:
         self.assertIn("Keeps failing", self.body(NOTES, SURFACE))
         self.assertIn("Manage the hub", self.body(NOTES, SURFACE))

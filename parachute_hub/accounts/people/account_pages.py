@@ -67,6 +67,7 @@ class AccountPages:
             len(self._passkeys.passkeys.of_user(found.user.id)),
             self._when,
             self._links(found),
+            self._origins.issuer().startswith("https://"),
             token_for(found.token),
         )
         done = [notice(_CHANGED)] if query(request, "done") == "password" else []

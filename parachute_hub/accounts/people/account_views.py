@@ -43,9 +43,10 @@ def overview(
     passkeys: int,
     when: When,
     links: Sequence[tuple[str, str, str]],
+    reachable: bool,
     token: str,
 ) -> Tag:
-    """The account overview."""
+    """The account overview. A phone can open the hub if it is `reachable`."""
     user = found.user
     on = standing.second_factor
     if user.own:
@@ -57,6 +58,9 @@ def overview(
         )
         for title, text, path in links
     ]
+    if reachable and not is_limited(found.session):
+        about = tags.div(tags.h2("Your phone"), tags.p("Scan a code, and your notes open there.", class_="quiet"))
+        more = [tags.li(about, tags.a("Use your phone", class_="button small", href="/account/phone")), *more]
     admin: Content = ""
     if user.is_admin:
         admin = [

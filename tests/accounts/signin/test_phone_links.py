@@ -1,5 +1,6 @@
 """Signing in a phone by a link: the two browsers, and what others try with it."""
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -308,3 +309,86 @@ class LimitedSessionTests(PhoneCase):
         self.answered(made, True, tab)
         self.waited()
         self.assertEqual(self.phone.get_json("/api/me")["user"]["vaults"], {"family": "read"})
+
+
+class PhonePageTests(PhoneCase):
+    """`/account/phone`: the same for people without the admin app, also without JavaScript."""
+
+    def coded(self, tab: BrowserTab, next_path: str = "/notes/") -> tuple[str, str]:
+        """The secret and the page of a new link."""
+        tab.get(f"/account/phone?next={next_path}")
+        page = tab.post("/account/phone", {"password": PASSWORD, "next": tab.field("next")}).body.decode()
+        found = re.search(r"https://hub\.test/login/phone#([\w-]+)", page)
+        where = re.search(r'href="(/account/phone/[\w-]+)"', page)
+        assert found is not None and where is not None, page
+        self.assertIn('class="qr"', page)
+        return found[1], where[1]
+
+    def test_a_friend_lets_a_phone_in(self) -> None:
+        grace = self.member("grace", family="read")
+        self.assertIn(b'href="/account/phone"', grace.get("/account").body)
+        secret, page = self.coded(grace)
+        self.assertIn(b"has not opened the link", grace.get(page).body)
+        number = self.opened(secret).json()["number"]
+        shown = grace.get(page).body.decode()
+        for words in ("Safari on iPhone", self.door.address, f'class="number">{number}<'):
+            self.assertIn(words, shown)
+        self.assertEqual(grace.post(page, {"allow": "true"}).header("location"), page)
+        self.assertIn(b"Your phone is signed in", grace.get(page).body)
+        self.assertEqual(self.waited().json(), {"state": "allowed", "next": "/notes/"})
+        self.assertEqual(self.phone.get_json("/api/me")["user"]["vaults"], {"family": "read"})
+        self.door.now += OPENS
+        self.assertIn(b"has expired", grace.get(page).body)
+
+    def test_it_is_not_let_in(self) -> None:
+        grace = self.member("grace")
+        secret, page = self.coded(grace)
+        self.opened(secret)
+        grace.get(page)
+        grace.post(page, {"allow": "false"})
+        self.assertIn(b"It was not let in", grace.get(page).body)
+        self.assertEqual(self.waited().status, 403)
+
+    def test_nobody_is_let_in_who_has_not_come(self) -> None:
+        grace = self.member("grace")
+        secret, page = self.coded(grace)
+        self.opened(secret)
+        grace.get(page)
+        token = grace.token
+        _, other = self.coded(grace)
+        self.assertEqual(grace.post(other, {"allow": "true"}, token=token).status, 409)
+        self.assertEqual(grace.post(f"{page}x", {"allow": "true"}, token=token).status, 404)
+        stranger = self.member("eve")
+        stranger.get("/account/phone")
+        self.assertEqual(stranger.post(page, {"allow": "true"}).status, 404)
+        self.assertEqual(self.waited().json()["state"], "waiting")
+
+    def test_the_password_comes_first_and_the_link_stays_here(self) -> None:
+        grace = self.member("grace")
+        grace.get("/account/phone?next=//evil.example")
+        answer = grace.post("/account/phone", {"password": "wrong", "next": "https://evil.example/"})
+        self.assertEqual(answer.status, 401)
+        self.assertNotIn(b"evil", answer.body)
+        self.assertNotIn(b"/login/phone#", answer.body)
+        self.assertNotIn(("phone-link-made", "ok"), self.acts())
+        secret, page = self.coded(grace, "//evil.example")
+        self.opened(secret)
+        grace.get(page)
+        grace.post(page, {"allow": "true"})
+        self.assertEqual(self.waited().json()["next"], "/")
+
+    def test_where_no_phone_can_come_it_says_so(self) -> None:
+        at_once(self.door.origin.choose(None, self.door.now))
+        grace = self.member("grace")
+        self.assertNotIn(b"/account/phone", grace.get("/account").body)
+        for tab, words in ((grace, b"Ask the person who runs this hub"), (self.laptop, b"/admin/settings/reach")):
+            page = tab.get("/account/phone").body
+            self.assertIn(words, page)
+            self.assertNotIn(b"password", page)
+
+    def test_a_phone_lets_no_other_in(self) -> None:
+        self.entered()
+        self.assertNotIn(b"/account/phone", self.phone.get("/account").body)
+        self.assertEqual(self.phone.get("/account/phone").status, 403)
+        self.phone.get("/account")
+        self.assertEqual(self.phone.post("/account/phone", {"password": PASSWORD}).status, 403)
