@@ -237,7 +237,7 @@ class Front(Factory):
             return pages.unavailable(mount.short, None, self.seconds())
         if view.remote is not None and passage.head.split(b" ", 2)[1].lower().startswith(_CONTROL):
             return NOT_FOUND
-        asleep = not view.is_up if view.remote is not None else view.open_port != mount.port
+        asleep = view.open_port != mount.port and not view.answers(mount.port)
         if asleep and not view.wakes:
             return pages.unavailable(mount.short, view, self.seconds())
         pool = self._pool(mount.port, view.remote)
@@ -266,7 +266,7 @@ class Front(Factory):
         finally:
             place.release()
         view = modules.view(mount.short)
-        if view is not None and view.open_port == mount.port:
+        if view is not None and view.answers(mount.port):
             return None
         return pages.unavailable(mount.short, view, self.seconds()) if has_room else pages.no_memory(mount.short)
 

@@ -35,8 +35,8 @@ class ModuleView:
 
     `reason` is a sentence for the user, or empty. `retry_at` is the next start by the front's clock, in seconds. `port`
     is where the module's own processes were verified to listen, None until then; nothing is sent anywhere else. A
-    module that `wakes` sleeps, or is being woken: requests wait for it. One on another machine has a `remote` and no
-    port.
+    module that `wakes` sleeps, or is being woken or reached: requests wait for it. One on another machine has a
+    `remote` and no port.
     """
 
     state: State
@@ -46,10 +46,9 @@ class ModuleView:
     wakes: bool = False
     remote: Remote | None = None
 
-    @property
-    def is_up(self) -> bool:
-        """True if it takes requests, wherever it is."""
-        return self.state in ("ready", "degraded")
+    def answers(self, port: int) -> bool:
+        """True if it takes requests: on another machine, or at this port, which is its own."""
+        return self.state in ("ready", "degraded") if self.remote is not None else self.open_port == port
 
     @cached_property
     def open_port(self) -> int | None:

@@ -165,8 +165,8 @@ class FarModule:
         self._begin()
 
     def follows(self, start: bool) -> None:
-        """Record whether a start follows."""
-        self.status = evolve(self.status, start_follows=start)
+        """Record whether a start follows, for which requests wait."""
+        self.status = evolve(self.status, start_follows=start, wakes=start)
 
     # --- commands, as for the state machine of a module here
 
@@ -217,6 +217,8 @@ class FarModule:
     def _command(self, word: Word, state: ModuleState, reason: str) -> None:
         self._order = word if self._there.steered else None
         self._ordered_at, self._misses = self._context.now(), 0
+        # Until it is known whether it answers, requests wait.
+        self.status = evolve(self.status, wakes=state is ModuleState.STARTING)
         self._tell(state, reason)
         if self._looking:
             self._again = True
@@ -298,7 +300,7 @@ class FarModule:
     # --- status
 
     def _is_settled(self) -> bool:
-        return self.status.state not in (ModuleState.STARTING, ModuleState.STOPPING)
+        return not self.status.start_follows and self.status.state not in (ModuleState.STARTING, ModuleState.STOPPING)
 
     def _answer(self, waiter: "Deferred[Status]") -> None:
         if waiter in self._waiters:
@@ -312,6 +314,7 @@ class FarModule:
             before,
             state=state,
             reason=reason,
+            wakes=before.wakes and state is ModuleState.STARTING,
             since=before.since if state is before.state else self._context.wall(),
             next_retry_at=self._context.wall() + PERIOD if state is ModuleState.BACKOFF else None,
             elsewhere=elsewhere,

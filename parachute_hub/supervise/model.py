@@ -165,9 +165,9 @@ class Status:
 
     `reason` is a sentence. `restarts` counts the hub's restarts since a user last started the module. `start_follows`
     means that a stopping module will start again, or that a stopped one waits for its turn at boot. `wakes` means that
-    it sleeps, or is being woken, and requests wait for it. `reports` is what the module says is wrong with itself,
-    `warnings` are lines that read like failures while it started (`supervise.self_report`). `elsewhere` is set for one
-    on another machine.
+    it sleeps, or is being woken or reached, and requests wait for it. `reports` is what the module says is wrong with
+    itself, `warnings` are lines that read like failures while it started (`supervise.self_report`). `elsewhere` is set
+    for one on another machine.
     """
 
     short: str

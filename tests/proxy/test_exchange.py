@@ -8,7 +8,7 @@ from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.model import ModuleView
 from parachute_hub.proxy.routes import Mount
 from parachute_hub.proxy.transport import PLAIN_READ, STREAM_READ
-from tests.support.sockets import HOST, FakeSocket, Rig, get, ok
+from tests.support.sockets import HOST, FakeModules, FakeSocket, Rig, get, ok
 
 POST = get("/notes/", "Content-Length: 5", method="POST")
 CHUNKED = get("/notes/", "Transfer-Encoding: chunked", method="POST")
@@ -17,6 +17,23 @@ CHUNKED = get("/notes/", "Transfer-Encoding: chunked", method="POST")
 def head_of(data: bytes) -> list[bytes]:
     """The lines of a message head."""
     return data.partition(b"\r\n\r\n")[0].split(b"\r\n")
+
+
+class FakeRemote:
+    """Another machine, which is connected to like a module here."""
+
+    key = "there"
+
+    def __init__(self, modules: FakeModules) -> None:
+        self._modules = modules
+
+    def connect(self, factory: Any, seconds: float) -> None:
+        self._modules.connectTCP("192.0.2.1", 443, factory)
+
+    def stamp(self, head: bytes) -> bytes:
+        return head
+
+    def failed(self) -> None: ...
 
 
 class ExchangeTests(SynchronousTestCase):
@@ -419,6 +436,22 @@ class ExchangeTests(SynchronousTestCase):
         self.assertEqual(self.modules.newest.take().partition(b"\r\n\r\n")[2], b"hello")
         self.modules.newest.deliver(ok(b"hi"))
         self.assertIn(b"200 OK", client.take())
+
+    def test_a_request_waits_for_a_link_that_is_being_set_up(self) -> None:
+        there = FakeRemote(self.modules)
+        for view, word in (
+            (ModuleView("ready", remote=there), b"200 OK"),
+            (ModuleView("backoff", "Nothing listens there.", remote=there), b"Nothing listens there."),
+        ):
+            self.modules.views["notes"] = ModuleView("starting", wakes=True, remote=there)
+            client = self.rig.ask(get("/notes/", "Accept: application/json"))
+            self.assertEqual(client.take(), b"")
+            self.modules.views["notes"] = view
+            self.modules.waking.pop().callback(True)
+            if view.state == "ready":
+                self.modules.newest.deliver(ok(b"hi"))
+            self.assertIn(word, client.take())
+        self.assertEqual(len(self.modules.sockets), 1)
 
     def test_what_a_module_that_cannot_be_woken_is_answered_with(self) -> None:
         for outcome, view, status, word in (

@@ -71,6 +71,33 @@ class FarModuleTests(SupervisorCase):
             self.turn()
             self.assertEqual(self.status().state, ModuleState.BACKOFF)
 
+    def test_requests_wait_until_it_is_known_whether_it_answers(self) -> None:
+        """After a start of the hub and of the module; not while its machine says that it starts again by itself."""
+        for seen, state in ((Sighting(), ModuleState.READY), (DOWN, ModuleState.BACKOFF), (WRONG, ModuleState.PARKED)):
+            self.there.steered, self.there.seen = False, seen
+            self.supervisor = Supervisor(self.supervisor._context)
+            self.supervisor.boot(("vault",))
+            self.assertEqual((self.state(), self.status().wakes), (ModuleState.STOPPED, True))
+            woken = self.begin(self.supervisor.wake("vault"))
+            self.assertNoResult(woken)
+            self.turn()
+            self.reactor.advance(0)
+            self.turn()
+            found = self.successResultOf(woken)
+            self.assertEqual((found.state, found.wakes), (state, False))
+        self.there.steered, self.there.seen = True, Sighting()
+        self.start()
+        self.there.seen = Sighting(state="restarting")
+        self.pass_time(PERIOD + 0.1)
+        self.assertEqual((self.state(), self.status().wakes), (ModuleState.STARTING, False))
+
+    def test_nobody_waits_for_longer_than_a_start_takes(self) -> None:
+        self.there.steered, self.there.seen = False, Sighting(state="starting")
+        self.supervisor.boot(("vault",))
+        woken = self.begin(self.supervisor.wake("vault"))
+        self.pass_time(self.timing.late + 0.1)
+        self.assertEqual(self.successResultOf(woken).state, ModuleState.STARTING)
+
     def test_it_is_started_and_stopped_there(self) -> None:
         status = self.start()
         self.assertEqual(
