@@ -29,6 +29,8 @@ BODIES: Mapping[tuple[str, str], Any] = {
     ("POST", "/api/settings/hub-origin"): {"hub_origin": "https://hub.example.com"},
     ("PUT", "/api/settings/hub-origin"): {"hub_origin": "https://hub.example.com"},
     ("POST", "/api/reach"): {"way": "lan"},
+    ("POST", "/api/backups/places"): {"kind": "folder", "path": "/mnt/disk"},
+    ("POST", "/api/notices/destinations"): {"kind": "ntfy", "url": "https://ntfy.test/topic"},
     ("POST", "/api/account/step-up"): {"operation": "user.create"},
     ("POST", "/api/account/password"): {"new_password": "four small paper boats"},
     ("POST", "/admin/setup/expose"): {"expose_mode": "public", "hub_origin": "https://hub.example.com"},
@@ -40,12 +42,16 @@ SHAPED = {
     ("POST", "/account/2fa"),
     ("POST", "/api/account/2fa/confirm"),
 }
-# There is no such module, vault or link here, which is told to whoever may know it, before the proof.
+# There is no such module, vault or link here, which is told to whoever may know it, before the proof. Of links,
+# tests/admin/test_before_the_password.py asks for the proof.
 ABSENT = {
     "/api/auth/open-settings",
     "/admin/module-token/<short>",
     "/admin/agent-token",
     "/api/backups/download/<token>",
+    "/api/links/<short>",
+    "/api/links/<short>/pair",
+    "/api/links/<short>/move",
 } | {f"/{place}/vault-admin-token/<vault>" for place in ("admin", "account")}
 # Forms; the rest is JSON.
 FORMS = {
