@@ -54,7 +54,7 @@ class NoticesTests(SynchronousTestCase):
         page.get_by_label("Address").fill(self.services.url("/my-topic"))
         page.get_by_label("Name (optional)").fill("My phone")
         page.get_by_role("button", name="Test and add").click()
-        self.confirm(page)
+        # The password is asked once, after what the address shows.
         page.get_by_role("button", name="Yes, use it").click()
         self.confirm(page)
         row = page.get_by_role("listitem").filter(has_text="My phone")
