@@ -94,7 +94,8 @@ class _Answering:
             return
         if close:
             self.over = True
-            answer = ErrorResponse(error.status, error.error, error.description, detail=error.detail, close=True)
+            headers = tuple(error.headers.items())
+            answer = ErrorResponse(error.status, error.error, error.description, headers, error.detail, close=True)
             self.connection.answer(answer)
             return
         body = strict_json.write(error.body())

@@ -48,7 +48,7 @@ def unavailable(short: str, view: ModuleView | None, now: float) -> ErrorRespons
     """The response for a module that cannot take requests."""
     if view is None:
         return down(short, "it is not supervised by this hub")
-    if view.remote is not None:
+    if view.remote is not None and view.state != "starting":
         return elsewhere(short, view.reason)
     if view.state in _WAITING:
         return starting(short, view.retry_at, now)
@@ -142,6 +142,8 @@ def render(
     if cross_origin:
         lines += ["Access-Control-Allow-Origin: *", "Access-Control-Expose-Headers: WWW-Authenticate, Retry-After"]
     lines += [f"{name}: {value}" for name, value in answer.headers]
+    if answer.status == 503 and "Retry-After" not in dict(answer.headers):
+        lines.append(f"Retry-After: {ELSEWHERE_SECONDS}")
     if close:
         lines.append("Connection: close")
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + (content if body else b"")
@@ -203,6 +205,8 @@ def _html(answer: ErrorResponse) -> str:
     links = {str(answer.detail["origin"]): "Go there"} if "origin" in answer.detail else {}
     if answer.status == 401:
         links = {"/login": "Sign in"}
+    if answer.status == 503:
+        return _page("One moment, please", answer.text, {"": "Try again"})
     return _page(_phrase(answer.status), answer.text, links)
 
 

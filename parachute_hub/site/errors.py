@@ -5,13 +5,16 @@ from typing import Any
 
 from parachute_hub.system.storage_trouble import storage_trouble
 
+AGAIN = 60
+"""Seconds after which a program may try again what answered 503, unless something else is said."""
+
 
 class Refused(Exception):
     """A refused request and its response.
 
     `status` is the HTTP status, `error` a stable word for programs (`not_found`), `description` a sentence that tells
-    the user what to do next. `detail` is added to the JSON body, `headers` to the response. All of it is shown and
-    logged, so it must not contain secrets.
+    the user what to do next. `detail` is added to the JSON body, `headers` to the response; 503 has a Retry-After in
+    any case. All of it is shown and logged, so it must not contain secrets.
     """
 
     def __init__(
@@ -27,7 +30,7 @@ class Refused(Exception):
         self.status = status
         self.error = error
         self.description = description
-        self.headers = dict(headers or {})
+        self.headers = {**({"Retry-After": str(AGAIN)} if status == 503 else {}), **(headers or {})}
         self.detail = dict(detail or {})
 
     def body(self) -> dict[str, Any]:

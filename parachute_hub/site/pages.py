@@ -21,7 +21,9 @@ UNDO = tags.script(src="/static/hub/undo.js", type="module")
 KEY_REQUIRED = "key_required"
 _NEVER_KEPT = frozenset({"__key", "__password", "__proof"})
 _FORM_BYTES = 16 * 1024
-_HEADINGS = {
+_HEADINGS: dict[int | str, str] = {
+    "failed": "This hub cannot start",
+    "db_unavailable": "This hub needs repair",
     401: "Please sign in",
     403: "That is not possible",
     404: "There is nothing here",
@@ -96,9 +98,13 @@ def refuse(request: IRequest, refused: Refused, *, html: bool | None = None) -> 
     if refused.error == KEY_REQUIRED and media_type(request) == FORM:
         return _ask_password(request, refused)
     if wants_html(request) if html is None else html:
-        heading = _HEADINGS.get(refused.status, "That did not work")
-        url = refused.detail.get("sign_in_url")
-        more = tags.div(tags.a("Sign in", class_="button primary", href=url), class_="actions") if url else ""
+        heading = _HEADINGS.get(refused.error) or _HEADINGS.get(refused.status, "That did not work")
+        more: Content = ""
+        if url := refused.detail.get("sign_in_url"):
+            more = tags.div(tags.a("Sign in", class_="button primary", href=url), class_="actions")
+        elif refused.status == 503:
+            again = tags.a("Try again", class_="button primary", href="")
+            more = tags.div(again, tags.a("Go to the hub", class_="button", href="/"), class_="actions")
         return show_message(request, heading, refused.description, more, status=refused.status)
     return as_json(request, refused.body(), status=refused.status)
 

@@ -108,9 +108,9 @@ class ClosedTests(SynchronousTestCase):
             assert refused is not None
             self.assertEqual((refused.status, refused.error), (503, phase))
 
-    def test_a_failed_hub_sends_no_retry_after(self) -> None:
+    def test_a_failed_hub_is_asked_again_after_a_minute_by_programs_alone(self) -> None:
         waiting, failed = (Closed(phase).check(b"GET", b"/", True) for phase in ("starting", "failed"))
         assert waiting is not None and failed is not None
         self.assertEqual(waiting.headers, {"Retry-After": "1", "Refresh": "1"})
-        self.assertEqual(failed.headers, {})
+        self.assertEqual(failed.headers, {"Retry-After": "60"})
         self.assertIn("log", failed.description)

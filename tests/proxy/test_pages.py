@@ -4,11 +4,14 @@ import json
 import re
 from base64 import b64encode
 from hashlib import sha256
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.host.relay import not_running
+from parachute_hub.proxy.access_rules import CLOSING, TOO_MANY_REQUESTS
 from parachute_hub.proxy.model import ModuleView
-from parachute_hub.proxy.pages import accepts_html, down, render, starting, unavailable
+from parachute_hub.proxy.pages import accepts_html, busy, down, elsewhere, no_memory, render, starting, unavailable
 from parachute_hub.proxy.routes import ErrorResponse, Mount
 from tests.proxy.test_access_rules import TOKEN, Guard
 from tests.support.sockets import Rig, get
@@ -86,6 +89,28 @@ class PagesTests(SynchronousTestCase):
         self.assertEqual(
             dict(unavailable("notes", ModuleView("backoff", retry_at=30.0), 20.0).headers)["Retry-After"], "10"
         )
+
+    def test_every_503_says_when_to_come_back_in_words_for_people(self) -> None:
+        there: Any = object()
+        for answer, words in (
+            (starting("notes"), "notes is starting"),
+            (elsewhere("notes", "cause-17"), "notes runs on another machine, which does not answer right now."),
+            (unavailable("notes", ModuleView("starting", remote=there), 0.0), "notes is starting"),
+            (unavailable("notes", ModuleView("backoff", "cause-17", remote=there), 0.0), "runs on another machine"),
+            (busy("notes"), "Try again in a second."),
+            (no_memory("notes"), "Try again in a minute."),
+            (TOO_MANY_REQUESTS, "Try again in a second."),
+            (CLOSING, "Try again in a moment."),
+            (not_running("notes", "crashed", "It stopped"), "notes is not running on its machine"),
+            (ErrorResponse(503, "new", "Something new."), "Something new."),
+        ):
+            head, body = page(answer)
+            self.assertIn("HTTP/1.1 503 ", head)
+            self.assertRegex(head, "Retry-After: [1-9][0-9]*(\r\n|$)", answer.error)
+            self.assertIn(words, body)
+            self.assertRegex(body, "<h1>(One moment.*|Not available)</h1>", answer.error)
+            self.assertRegex(body, 'href="">Try (again|now)</a>', answer.error)
+            self.assertNotIn("cause-17", body)
 
     def test_who_gets_a_page(self) -> None:
         for accept, html in (

@@ -59,12 +59,12 @@ class Refuser(Resource):
 
     isLeaf = True
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, status: int = 400, error: str = "bad") -> None:
         super().__init__()
-        self.text = text
+        self.refused = Refused(status, error, text)
 
     def render(self, request: IRequest) -> bytes:
-        return refuse(request, Refused(400, "bad", self.text))
+        return refuse(request, self.refused)
 
 
 class AreaTests(SynchronousTestCase):
@@ -104,6 +104,18 @@ class AreaTests(SynchronousTestCase):
         self.assertEqual([answer.header("Retry-After") for answer in answers], [None, "2"])
         self.assertEqual([answer.json()["error"] for answer in answers], ["disk_full", "busy"])
         self.flushLoggedErrors(OSError, StorageBusy)
+
+    def test_every_503_says_when_to_come_back(self) -> None:
+        for error, heading in (
+            ("not_running", "One moment, please"),
+            ("failed", "This hub cannot start"),
+            ("db_unavailable", "This hub needs repair"),
+        ):
+            page = ask(Refuser("Wait.", 503, error), "/", headers={"Accept": "text/html"})
+            self.assertEqual((page.status, page.header("Retry-After")), (503, "60"))
+            self.assertIn(f"<h1>{heading}</h1>".encode(), page.body)
+            self.assertIn(b'href="">Try again</a>', page.body)
+        self.assertEqual(Refused(503, "starting", "Wait.", headers={"Retry-After": "1"}).headers, {"Retry-After": "1"})
 
     def test_a_change_goes_on_when_its_client_hangs_up(self) -> None:
         """A read does not: nobody needs the response."""
