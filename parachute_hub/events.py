@@ -110,9 +110,14 @@ class Bus:
             if gone is not None and self._newest.get(gone) == oldest.number:
                 del self._newest[gone]
 
-    def subscribe(self, listener: Callable[[NumberedEvent], None]) -> Callable[[], None]:
-        """Call `listener` for each new event; call the result to unsubscribe."""
+    def subscribe(self, listener: Callable[[NumberedEvent], None], *, since: int | None = None) -> Callable[[], None]:
+        """Call `listener` for each new event, and first for those after the number `since`, as far as they are kept.
+        Call the result to unsubscribe.
+        """
         self._listeners.append(listener)
+        if since is not None:
+            for numbered in self.since(since):
+                listener(numbered)
 
         def end() -> None:
             if listener in self._listeners:

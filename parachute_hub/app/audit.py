@@ -13,12 +13,12 @@ _STARTED, _STOPPED = "hub-started", "hub-stopped"
 
 
 def follow(bus: Bus, accounts: Accounts) -> None:
-    """Note the start of the hub, and from now on what the bus tells. An end without a stop is told, too."""
+    """Note the start of the hub, and what the bus tells. An end without a stop is told, too."""
     last = accounts.audit.latest(limit=1, only=Filter(actions=(_STARTED, _STOPPED)))
     unclean = bool(last) and last[0][1].action == _STARTED
     why = "It had ended without being stopped: a crash, a kill or a power cut." if unclean else ""
     accounts.trail.note(Act(at=time.time(), actor="", action=_STARTED, subject=__version__, why=why))
-    bus.subscribe(EventTrail(note=accounts.trail.note, clock=time.time).heard)
+    bus.subscribe(EventTrail(note=accounts.trail.note, clock=time.time).heard, since=0)
 
 
 def note_stop(accounts: Accounts) -> None:

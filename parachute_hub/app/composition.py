@@ -10,7 +10,6 @@ from parachute_hub.app.handover import Left
 from parachute_hub.app.restart_in_place import RestartInPlace
 from parachute_hub.app.runtime import ModuleRuntime
 from parachute_hub.proxy.front import Backend
-from parachute_hub.settings import Settings
 from parachute_hub.system.reactor_lag import LagProbe
 from parachute_hub.system.records import frozen
 
@@ -24,11 +23,9 @@ class Composition:
     """
 
     backend: Backend
-    _settings: Settings
     _engine: ModuleRuntime
     _lag: LagProbe
     _in_place: RestartInPlace
-    _left: Left | None = None
     _timers: Sequence[Callable[[], LoopingCall]] = ()
     _begin: Callable[[], object] = field(default=lambda: None)
     _end: Callable[[], object] = field(default=lambda: None)
@@ -76,17 +73,9 @@ class Composition:
         return left
 
     async def start(self) -> None:
-        """Start all enabled modules at once, and the periodic tasks."""
+        """Start the periodic tasks."""
         engine = self._engine
-        engine.supervisor.startService()
         self._lag.startService()
-        if self._settings.safe_mode:
-            for short in engine.installed_modules.shorts():
-                engine.supervisor.hold(short, "Safe mode: the hub runs without modules. Unset PARACHUTE_SAFE_MODE.")
-        else:
-            engine.supervisor.boot(
-                engine.modules.files.to_start(), self._left.modules if self._left is not None else ()
-            )
         self._running.extend(start() for start in self._timers)
         self._running.extend(engine.modules.watch())
         self._begin()

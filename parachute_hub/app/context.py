@@ -1,6 +1,6 @@
 """Objects created before composition."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from attrs import Factory
@@ -20,7 +20,8 @@ from parachute_hub.system.timers import Rest
 
 @frozen(kw_only=True)
 class ProcessContext:
-    """The objects that exist from the start of the process. `left` is what a hub before this one left in it."""
+    """The objects that exist from the start of the process. `left` is what a hub before this one left in it.
+    `stops` is told how to stop the modules, once they run."""
 
     settings: Settings
     reactor: Any
@@ -34,4 +35,5 @@ class ProcessContext:
     log_writer: FileWriter
     in_place: RestartInPlace
     left: Left | None
+    stops: Callable[[Callable[[], Awaitable[object]]], None]
     rest: Rest = Factory(lambda self: Rest(self.reactor), takes_self=True)

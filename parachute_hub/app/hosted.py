@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from parachute_hub.admin.modules_bodies import choices_of, settings_changes, version_of
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.installed import ModuleStatusViews
+from parachute_hub.app.restart_in_place import heed_signals
 from parachute_hub.app.runtime import ModuleRuntime, build_engine, room_of
 from parachute_hub.host.gate import Gate
 from parachute_hub.host.moves import Moves
@@ -257,6 +258,7 @@ class HostComposition:
 
     async def start(self) -> None:
         """Start the module, if it is installed and shall run."""
+        heed_signals()
         self._engine.supervisor.startService()
         self._engine.supervisor.boot([one for one in self._engine.modules.files.to_start() if one == self.module.short])
         self._running += [

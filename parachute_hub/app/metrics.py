@@ -1,89 +1,28 @@
 """Gathers the hub's figures for `/metrics`."""
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import Protocol, cast
+from collections.abc import Callable
+from typing import Protocol
 
 import psutil
-from attrs import evolve, field
-from twisted.web.iweb import IRequest
-from twisted.web.resource import IResource, Resource
-from twisted.web.server import Request
 
 from parachute_hub import __version__
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.runtime import ModuleRuntime
+from parachute_hub.app.tally import Tally
 from parachute_hub.backup.records import BackupState
-from parachute_hub.events import JobChanged, NumberedEvent
 from parachute_hub.proxy.metrics import Metrics
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.root import MountedArea, later
-from parachute_hub.store.rows import Act
 from parachute_hub.supervise.model import ModuleState, Status
 from parachute_hub.system.loading import lazily
-from parachute_hub.system.records import define, frozen
+from parachute_hub.system.records import frozen
 
 with lazily():
     from parachute_hub.site import metrics as pages
     from parachute_hub.site import openmetrics
 
 _STATES = tuple(state.value for state in ModuleState)
-
-
-@define
-class Tally:
-    """Counts what happened since the hub started."""
-
-    jobs: Counter[tuple[str, str]] = field(factory=Counter)
-    sign_ins: Counter[str] = field(factory=Counter)
-    token_requests: Counter[str] = field(factory=Counter)
-    refusals: Counter[tuple[str, str]] = field(factory=Counter)
-
-    def heard(self, numbered: NumberedEvent) -> None:
-        """An event of the bus. A job that ended is published once as such."""
-        event = numbered.event
-        if isinstance(event, JobChanged) and "finishedAt" in event.job:
-            self.jobs[str(event.job["kind"]), str(event.job["outcome"])] += 1
-
-    def acted(self, act: Act) -> None:
-        """An audited act. A sign-in counts once it is complete, whatever it took."""
-        if act.action == "sign-in" or (act.action == "second-factor" and act.outcome != "ok"):
-            self.sign_ins[act.outcome] += 1
-
-    def refused(self, module: str, error: str) -> None:
-        """A token was refused before a module."""
-        self.refusals[module, error] += 1
-
-    def counted(self, parts: Iterable[MountedArea]) -> list[MountedArea]:
-        """The same areas; requests for tokens are counted."""
-        return [
-            evolve(part, resource=_Counted(part.resource, self.token_requests))
-            if "/oauth/token" in part.prefixes
-            else part
-            for part in parts
-        ]
-
-
-class _Counted(Resource):
-    """Counts the outcomes of `POST /oauth/token`."""
-
-    isLeaf = True
-
-    def __init__(self, inner: IResource, counts: Counter[str]) -> None:
-        super().__init__()
-        self._inner = inner
-        self._counts = counts
-
-    def render(self, request: IRequest) -> bytes | int:
-        if (request.method, request.path) == (b"POST", b"/oauth/token"):
-            asked = cast(Request, request)
-            asked.notifyFinish().addBoth(lambda _: self._count(int(asked.code)))
-        return self._inner.render(request)  # type: ignore[no-any-return]
-
-    def _count(self, status: int) -> None:
-        words = {2: "issued", 4: "refused"}
-        self._counts[words.get(status // 100, "failed")] += 1
 
 
 class DiskSize(Protocol):
@@ -179,7 +118,7 @@ def build_metrics(
     core: ProcessContext, engine: ModuleRuntime, tally: Tally, backups: Callable[[], BackupState]
 ) -> MetricsRoom:
     """Begin to count."""
-    engine.bus.subscribe(tally.heard)
+    engine.bus.subscribe(tally.heard, since=0)
     gatherer = Gatherer(
         engine=engine,
         metrics=core.front.metrics,

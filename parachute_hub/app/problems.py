@@ -129,7 +129,7 @@ def build_problems(
             case ModuleChanged() | RegistryChanged() | JobChanged():
                 modules.forget()
 
-    engine.bus.subscribe(heard)
+    engine.bus.subscribe(heard, since=0)
     checks: list[Check] = [
         *_of_modules(engine, modules, configuration),
         *_of_machine(core, engine, modules, database, vaults),

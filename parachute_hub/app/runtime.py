@@ -23,6 +23,7 @@ from parachute_hub.app.elsewhere import build_links, build_mover
 from parachute_hub.app.fresh_launcher import FreshLauncher
 from parachute_hub.app.installed import InstalledModules
 from parachute_hub.app.log_heads import LogHeads
+from parachute_hub.app.restart_in_place import heed_signals
 from parachute_hub.confinement.gateway import Gateway
 from parachute_hub.confinement.kernel import Confiner, Kernel
 from parachute_hub.elsewhere.links import Links
@@ -158,6 +159,21 @@ def build_engine(
         elsewhere=links_there,
         mover=build_mover(core, links_there, modules, supervisor),
     )
+
+
+async def start_modules(core: ProcessContext, engine: ModuleRuntime) -> None:
+    """Undo operations that were interrupted, then start all enabled modules at once."""
+    for job in await engine.modules.recover():
+        _log.warn("{kind} of {short} was interrupted. {text}", kind=job.kind, short=job.short, text=job.error or "")
+    # What ends this hub waited until it has the modules of the one before, so that it can stop them.
+    heed_signals()
+    core.stops(engine.supervisor.stopService)
+    engine.supervisor.startService()
+    if core.settings.safe_mode:
+        for short in engine.installed_modules.shorts():
+            engine.supervisor.hold(short, "Safe mode: the hub runs without modules. Unset PARACHUTE_SAFE_MODE.")
+    else:
+        engine.supervisor.boot(engine.modules.files.to_start(), core.left.modules if core.left is not None else ())
 
 
 def _may_sleep(directory: ModuleDirectory, short: str) -> float | None:

@@ -88,6 +88,7 @@ class Hub(Service):
         self.phase = Phase()
         self.instance = str(uuid4())
         self._composed: Composed | None = None
+        self._begun: list[Callable[[], Awaitable[object]]] = []
         self.health = Health(self.phase, self.instance)
         parts = [MountedArea(("/health",), self.health)]
         self.root = Root(parts, Closed("starting"), is_secure=RequestCaller().is_secure, in_thread=self._in_thread)
@@ -192,7 +193,6 @@ class Hub(Service):
         await self._in_thread(older_home.keep_copies, self.settings.home)
         await self._put_restored_in_place()
         self._announce()
-        # Importing takes half a second; /health is answered in the meantime.
         compose = await self._in_thread(self._load)
         if self._leaving:
             return
@@ -209,19 +209,18 @@ class Hub(Service):
             log_writer=self.log_writer,
             in_place=self.in_place,
             left=self._inherited.left if self._inherited is not None else None,
+            stops=self._begun.append,
         )
         composed = await compose(core)
         if self._leaving:
             await composed.stop()
             return
-        self._composed = composed
+        self._composed, self._begun = composed, []
         self.front.backend = composed.backend
         if not self.home.is_announced:  # The disk was full; opening the database has released the reserve.
             self._announce(is_last=True)
         with suppress(OSError):  # The disk's trouble is told by itself, and the next start notes it.
             newer.remember(self.home.hub_folder / newer.NOTE, __version__)
-        # What ends this hub waited until it has the modules of the one before, so that it can stop them.
-        heed_signals()
         await composed.start()
         self.phase.name = "up"
         self._go_on_with_clients()
@@ -275,9 +274,15 @@ class Hub(Service):
         self.phase.name = "failed"
         self.root.gate = Closed("failed")
         self.log.failure("The hub could not start", failure)
+        Deferred.fromCoroutine(self._stop_modules())
         if self._inherited is not None and self._composed is None:
             end_processes(self._inherited.left)
         self._go_on_with_clients()
+
+    async def _stop_modules(self) -> None:
+        """Those that were started before the hub is composed."""
+        while self._begun:
+            await self._begun.pop()()
 
     def _leave_with_error(self) -> None:
         # twistd has no exit code for this.
@@ -349,8 +354,7 @@ class Hub(Service):
             port, self._port = self._port, None
             await maybeDeferred(port.stopListening)
         try:
-            if self._composed is not None:
-                await self._composed.stop()
+            await (self._composed.stop() if self._composed is not None else self._stop_modules())
         except Exception:
             self.log.failure("Part of the shutdown failed")
         await self.front.drain(DRAIN_SECONDS)
@@ -363,10 +367,9 @@ class Hub(Service):
     def _load(self) -> Callable[[ProcessContext], Awaitable[Composed]]:
         """Import the composition root on first use."""
         heap.keep_loaded()
-        from parachute_hub.app.compose import compose
+        from parachute_hub.app.stages import start
 
-        heap.keep_loaded()
-        return compose
+        return start
 
     def _in_thread(self, *work: Any) -> "Deferred[Any]":
         return deferToThreadPool(self.reactor, self.reactor.getThreadPool(), *work)

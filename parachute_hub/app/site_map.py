@@ -1,7 +1,7 @@
 """The areas of the hub's site: their paths and collaborators."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -23,12 +23,12 @@ from parachute_hub.admin.audit_trail import Attempts, Refusals
 from parachute_hub.admin.people_parts import people_parts
 from parachute_hub.admin.restart_api import RestartArea
 from parachute_hub.admin.stream_api import EventsArea, Streams
-from parachute_hub.admin.vault_command import VaultCommand
-from parachute_hub.app.adapters import ModuleTokens, self_check
+from parachute_hub.app.adapters import ModuleTokens
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.discovery import advertised, tiles
-from parachute_hub.app.installed import InstalledModules
+from parachute_hub.app.hub_vaults import HubVaults
 from parachute_hub.app.runtime import ModuleRuntime, room_of
+from parachute_hub.app.self_check import self_check
 from parachute_hub.modules.definition import json_schemas
 from parachute_hub.modules.launch.configuration import Configuration
 from parachute_hub.modules.state.disk_space import size_of
@@ -41,7 +41,6 @@ from parachute_hub.site.root import MountedArea, later
 from parachute_hub.site.well_known import INFO_PAGES, SCHEMAS, WellKnown, document
 from parachute_hub.supervise.output.log_files import read_log
 from parachute_hub.system.loading import lazily
-from parachute_hub.system.records import frozen
 from parachute_hub.system.timestamps import to_the_second
 
 with lazily():
@@ -59,43 +58,6 @@ with lazily():
 
 if TYPE_CHECKING:
     from treq.client import HTTPClient
-
-
-@frozen
-class HubVaults:
-    """The vaults of this hub, and the command that makes and deletes them. Each has a folder in `folder`."""
-
-    installed: InstalledModules
-    maker: VaultCommand
-    folder: Path
-
-    def names(self) -> tuple[str, ...]:
-        """The names of all vaults."""
-        return self.installed.vaults()
-
-    async def create(self, name: str) -> Mapping[str, Any]:
-        """Create a vault. Raises Refused."""
-        return await self.maker.create(name)
-
-    async def remove(self, name: str, begin: Callable[[], Awaitable[object]]) -> None:
-        """Delete a vault with everything in it. `begin` is awaited right before. Raises Refused."""
-        await self.maker.remove(name, begin)
-
-    def exists(self, name: str) -> bool:
-        """Whether it is registered, or has left a folder."""
-        self.installed.forget()
-        return name in self.installed.vaults() or (self.folder / name).exists()
-
-
-def vaults_of(core: ProcessContext, engine: ModuleRuntime) -> HubVaults:
-    """Lists, makes and deletes vaults."""
-    maker = VaultCommand(
-        engine.launcher,
-        core.reactor,
-        engine.confiner,
-        wrote=lambda: engine.modules.files.fence.views.collect("vault"),
-    )
-    return HubVaults(engine.installed_modules, maker, core.settings.home / "vault" / "data")
 
 
 def public_parts(

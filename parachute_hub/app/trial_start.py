@@ -19,7 +19,7 @@ def answer(settings: Settings) -> str:
     why = newer.too_new(database, hub_folder / newer.NOTE)
     if why is not None:
         raise NotProven(why)
-    import_module("parachute_hub.app.compose")
+    import_module("parachute_hub.app.stages")
     loading.load_all()
     try:
         rehearsal.rehearse(database, settings.home / "tmp")

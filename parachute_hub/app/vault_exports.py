@@ -1,17 +1,24 @@
 """Asks the vault module for an export, or to empty the trash, on behalf of a person."""
 
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from twisted.web.client import Agent, readBody
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
-from parachute_hub.oauth.authorization.scopes import authority_of
-from parachute_hub.oauth.tokens.issuer import Issuer, TokenRequest
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.rows import User
 from parachute_hub.store.writer import Write
+from parachute_hub.system.loading import lazily
 from parachute_hub.system.records import frozen
+
+with lazily():
+    from parachute_hub.oauth.authorization import scopes
+    from parachute_hub.oauth.tokens import issuer as tokens
+
+if TYPE_CHECKING:
+    from parachute_hub.oauth.tokens.issuer import Issuer
 
 LIFETIME = 600.0
 # A download keeps the vault awake for so many seconds.
@@ -20,10 +27,11 @@ _LONGEST = 900.0
 
 @frozen
 class VaultExports:
-    """Implements `accounts.people.download_pages.Exports`. `reach` is a module's port, woken if it sleeps."""
+    """Implements `accounts.people.download_pages.Exports`. `issuer` and `reach` (a module's port, woken if it
+    sleeps) are there once they were loaded."""
 
     agent: Agent
-    issuer: Issuer
+    issuer: "Callable[[], Issuer]"
     write: Write
     reach: Callable[[str, float], Awaitable[int | None]]
 
@@ -48,13 +56,13 @@ class VaultExports:
         if port is None:
             raise Refused(503, "not_running", "The vault is not running right now. Try again in a minute.")
         minted = await self.write(
-            self.issuer.mint,
-            TokenRequest(
+            self.issuer().mint,
+            tokens.TokenRequest(
                 subject=user.id,
                 user_id=user.id,
                 client_id="parachute-hub",
                 scopes=(f"vault:{vault}:{verb}",),
-                authority=authority_of(user),
+                authority=scopes.authority_of(user),
                 lifetime=LIFETIME,
                 created_via="session_mint",
             ),

@@ -118,8 +118,9 @@ def load(*modules: ModuleType) -> None:
 
 
 def load_all() -> None:
-    """Load everything that was imported `lazily` so far."""
-    load(*(each for each in list(sys.modules.values()) if each is not None and not is_loaded(each)))
+    """Load everything that was imported `lazily`, and what that imports."""
+    while waiting := [each for each in list(sys.modules.values()) if each is not None and not is_loaded(each)]:
+        load(*waiting)
 
 
 @contextmanager

@@ -12,8 +12,9 @@ from parachute_hub.accounts.sessions.browser import Browser
 from parachute_hub.accounts.sessions.session_auth import SessionRecogniser
 from parachute_hub.accounts.signin.step_up import ProofsOfPresence
 from parachute_hub.admin.vault_command import VaultCommand
-from parachute_hub.app.adapters import InstalledResources, ModuleTokens, ProxyGuard, ProxyVisitors, WizardInstalls
+from parachute_hub.app.adapters import InstalledResources, ModuleTokens, ProxyGuard, ProxyVisitors
 from parachute_hub.app.installed import ModuleStatusViews
+from parachute_hub.app.wizard_installs import WizardInstalls
 from parachute_hub.jobs.runner import Work
 from parachute_hub.modules.packages.bun import Bun
 from parachute_hub.modules.state.disk_space import Disk

@@ -6,7 +6,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from parachute_hub.accounts.setup.wizard import Offer, SetupInstalls
-from parachute_hub.app.adapters import WizardInstalls
+from parachute_hub.app.wizard_installs import WizardInstalls
 from parachute_hub.modules.packages.bun import Bun
 from parachute_hub.site.errors import Refused
 from tests.admin.test_modules_api import ApiCase
@@ -32,7 +32,7 @@ class InstallsContract(ApiCase):
     def test_both_answer_alike(self) -> None:
         self.patch(Bun, "add", never)
         self.patch(Bun, "info", never)
-        self.assertEqual(self.walk(WizardInstalls(self.modules)), self.walk(FakeInstalls()))
+        self.assertEqual(self.walk(WizardInstalls(lambda: self.modules)), self.walk(FakeInstalls()))
 
     def walk(self, installs: SetupInstalls) -> list[object]:
         answers: list[object] = [{type(offer) for offer in installs.offers()} == {Offer}]

@@ -6,7 +6,7 @@ from attrs import define, evolve, field
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.app.adapters import WizardInstalls
+from parachute_hub.app.wizard_installs import WizardInstalls
 from parachute_hub.jobs.model import Job
 from parachute_hub.modules.definition.catalog import Catalog
 from parachute_hub.modules.operations.install import InstallRequest
@@ -67,7 +67,7 @@ class FakeInstalls:
 class WizardInstallsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.modules = FakeInstalls()
-        self.wizard = WizardInstalls(self.modules)  # type: ignore[arg-type]
+        self.wizard = WizardInstalls(lambda: self.modules)  # type: ignore[arg-type, return-value]
 
     def test_a_failed_install_is_tried_again_with_the_keys_that_were_typed(self) -> None:
         job = at_once(self.wizard.begin("scribe", {"environment": {"GROQ_API_KEY": "gsk-1"}}))
