@@ -152,7 +152,7 @@ async def compose(core: ProcessContext, on: Foundation, entrance: Entrance) -> C
         lag=lag,
         in_place=core.in_place,
         timers=(
-            engine.sleeper.start,
+            partial(engine.sleeper.start, core.rest),
             partial(every, core.reactor, PROBE_SECONDS, partial(_running, probe.look), "Writing to the disk"),
             backups.timer,
             notices.timer,

@@ -54,11 +54,11 @@ from parachute_hub.modules.state.store import Store
 from parachute_hub.system.atomic_files import sweep_temporaries
 from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.records import frozen
-from parachute_hub.system.timers import Rest
+from parachute_hub.system.timers import Rest, in_turn
 
 WATCH_SECONDS = 1.0
 RESERVE_SECONDS = 10.0
-RESTING_SECONDS = 5.0  # While nobody uses the hub.
+RESTING_SECONDS = 10.0  # While nobody uses the hub.
 _log = Logger()
 
 FETCHING = frozenset({"install", "upgrade"})
@@ -69,12 +69,11 @@ FETCHING = frozenset({"install", "upgrade"})
 class ModuleDependencies:
     """What modules/ needs from the rest of the hub.
 
-    `find_bun` raises NoBun. `now` is in epoch seconds; `new_id` creates job ids. `in_thread` runs blocking calls, and
-    `files` those that write state, in order.
-    `know_secret` adds a value to the log mask. `hub_port` is never assigned to a module; only `module_ports`
-    are, unless it is None. `env_channel` is the release channel fixed by the environment, if any. `isolation` says
-    whether modules are confined; `landlock` is the ABI version of Landlock, 0 if it is not available; `confiner` uses
-    it. `gateway` lets modules reach named hosts. The other fields are limits in seconds.
+    `find_bun` raises NoBun. `now` is in epoch seconds; `new_id` creates job ids. `in_thread` runs blocking calls,
+    `files` those that write state, in order. `know_secret` adds a value to the log mask. `hub_port` is never assigned
+    to a module; only `module_ports` are, unless it is None. `env_channel` is the release channel of the environment,
+    `landlock` the ABI version of Landlock, 0 if there is none; `isolation` says whether modules are confined, with
+    `confiner`. `gateway` lets modules reach named hosts. The other fields are limits in seconds.
     """
 
     reactor: Any
@@ -187,10 +186,7 @@ class ModuleServices:
         _notice(self.files.outside.emit, f"Part of the recovery at startup failed ({what}): {error}")
 
     async def _distrust(self, interrupted: Sequence[Job]) -> None:
-        """Sync the disk and drop bun's cache before interrupted jobs are undone.
-
-        bun trusts its cache, and after a power loss the last entry may be truncated.
-        """
+        """Before jobs are undone: sync, and drop bun's cache, whose last entry a power loss may have truncated."""
         if interrupted:
             await self.files.outside.in_thread(os.sync)
         if any(job.kind in FETCHING for job in interrupted):
@@ -202,17 +198,21 @@ class ModuleServices:
 
     def watch(self) -> tuple[LoopingCall, ...]:
         """Start the periodic checks of services.json, linked folders and the disk reserve."""
-        rest, views = self.files.outside.rest, self.files.fence.views
-        watch = partial(rest.every, WATCH_SECONDS, RESTING_SECONDS)
-        keep = partial(rest.every, RESERVE_SECONDS, 3 * RESERVE_SECONDS)
+        rest = self.files.outside.rest
+        watch = in_turn(
+            ("Reading what modules say of themselves", self.files.fence.views.collect_all),
+            ("Keeping rows of running modules", self.rowkeeper.look),
+            ("Copying services.json", self.last_good.look),
+            ("Recording start errors", self.start_errors.look),
+            ("Watching linked folders", self.linked.look),
+        )
+        keep = in_turn(
+            ("Keeping the disk reserve", partial(self.files.outside.in_thread, self.reserve.check)),
+            ("Retrying failed undos", self.jobs.undo_left),
+        )
         return (
-            watch(views.collect_all, "Reading what modules say of themselves"),
-            watch(self.rowkeeper.look, "Keeping rows of running modules"),
-            watch(self.last_good.look, "Copying services.json"),
-            watch(self.start_errors.look, "Recording start errors"),
-            watch(self.linked.look, "Watching linked folders"),
-            keep(partial(self.files.outside.in_thread, self.reserve.check), "Keeping the disk reserve"),
-            keep(self.jobs.undo_left, "Retrying failed undos"),
+            rest.every(WATCH_SECONDS, RESTING_SECONDS, watch, "Watching files of modules"),
+            rest.every(RESERVE_SECONDS, 3 * RESERVE_SECONDS, keep, "Keeping room on the disk"),
         )
 
 

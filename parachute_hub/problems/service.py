@@ -5,7 +5,8 @@ from functools import partial
 from typing import Any, Literal
 
 from attrs import evolve, field
-from twisted.internet.defer import Deferred, DeferredList, DeferredLock, ensureDeferred, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredList, DeferredLock, ensureDeferred, succeed
+from twisted.python.failure import Failure
 
 from parachute_hub.events import (
     Bus,
@@ -25,7 +26,7 @@ from parachute_hub.system.timers import FailureLog
 
 TICK_SECONDS = 1.0
 # While nobody uses the hub.
-RESTING_SECONDS = 5.0
+RESTING_SECONDS = 30.0
 # A check that does not answer must not silence the others, nor hold up a page that waits for all of them.
 LONGEST_SECONDS = 30.0
 _WAKES: Mapping[type[Event], Wake] = {
@@ -91,10 +92,10 @@ class Problems:
     # --- looking
 
     def tick(self) -> None:
-        """Start the checks that are due. Called every TICK_SECONDS."""
+        """Start the checks that are due. Called every TICK_SECONDS; ticks that come a little late move none on."""
         now = self.clock.seconds()
         for check in self.checks:
-            if now >= self._due.get(check.name, now):
+            if now + TICK_SECONDS / 2 >= self._due.get(check.name, now):
                 self._start(check)
 
     def look(self) -> "Deferred[Any]":
@@ -119,14 +120,22 @@ class Problems:
     def _start(self, check: Check) -> "Deferred[None]":
         """Run one check, unless it is running."""
         self._due[check.name] = self.clock.seconds() + check.period
-        ended: Deferred[None] = Deferred()
         running = self._looking.get(check.name)
         if running is None:
+            try:
+                found = check.look()
+                if isinstance(found, Sequence):
+                    self._found(check, found)
+                    return succeed(None)
+            except Exception:
+                self._failed(check, Failure())
+                return succeed(None)
             running = self._looking[check.name] = Deferred()
-            looked = maybeDeferred(_look, check)
+            looked = Deferred.fromCoroutine(_result(found))
             looked.addTimeout(LONGEST_SECONDS, self.clock)
             looked.addCallbacks(partial(self._found, check), lambda failure: self._failed(check, failure))
             looked.addBoth(lambda _: self._ended(check))
+        ended: Deferred[None] = Deferred()
         running.addBoth(lambda _: ended.callback(None))
         return ended
 
@@ -195,9 +204,8 @@ class Problems:
         return [*stands, *self._known.values()]
 
 
-async def _look(check: Check) -> Sequence[Problem]:
-    found = check.look()
-    return found if isinstance(found, Sequence) else await found
+async def _result(found: Awaitable[Sequence[Problem]]) -> Sequence[Problem]:
+    return await found
 
 
 def _own_key(check: Check) -> str:

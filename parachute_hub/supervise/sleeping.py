@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from parachute_hub.supervise.memory.policy import Container
 from parachute_hub.supervise.model import ModuleState, Status
 from parachute_hub.system.records import define, frozen
-from parachute_hub.system.timers import FailureLog, every
+from parachute_hub.system.timers import FailureLog, Rest
 
 PERIOD = 5.0
 # What a module is expected to need if it never ran, in bytes.
@@ -114,9 +114,10 @@ class Sleeper:
     _failures: FailureLog = field(factory=FailureLog, init=False)
     _log = Logger()
 
-    def start(self) -> LoopingCall:
-        """Look at the modules every PERIOD seconds."""
-        return every(self.clock, PERIOD, lambda: Deferred.fromCoroutine(self.look()), "Looking for unused modules")
+    def start(self, rest: Rest) -> LoopingCall:
+        """Look at the modules every PERIOD seconds, or half as often while nobody uses the hub."""
+        look = lambda: Deferred.fromCoroutine(self.look())  # noqa: E731
+        return rest.every(PERIOD, 2 * PERIOD, look, "Looking for unused modules")
 
     async def look(self) -> None:
         """Let those sleep that were not used for long enough, and do not report a problem of their own."""

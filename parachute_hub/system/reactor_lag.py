@@ -17,8 +17,11 @@ from twisted.logger import Logger
 from parachute_hub.system.timers import every
 
 _PERIOD = 0.05
+# In seconds. A tenth is when people begin to notice, and what the kernel may hold back at once from a container with a
+# limit of the processor, whose time it gives out in periods of that length.
+THRESHOLD = 0.1
 # Between heartbeats while nobody uses the hub, so that an idle one wakes up rarely.
-_QUIET_PERIOD = 5.0
+_QUIET_PERIOD = 10.0
 # The share of a processor above which the reactor works, though no request began: streams and jobs.
 _WORKING = 0.03
 _OURS = 4
@@ -35,7 +38,7 @@ class LagProbe(Service):
 
     The reactor updates a heartbeat on a timer. A thread waits until it is overdue, and samples the reactor's stack.
     `worst` is the largest delay so far, in seconds. After `quiet_after` seconds without `attend` or other work the
-    heartbeat slows down; until the next call only delays over two seconds are sure to be seen. `used` returns the
+    heartbeat slows down; until the next call only delays over ten seconds are sure to be seen. `used` returns the
     processor time of the reactor thread.
     """
 
@@ -46,7 +49,7 @@ class LagProbe(Service):
         *,
         clock: Any,
         now: Callable[[], float],
-        threshold: float = 0.05,
+        threshold: float = THRESHOLD,
         quiet_after: float = 5.0,
         used: Callable[[], float] = time.thread_time,
     ) -> None:

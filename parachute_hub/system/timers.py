@@ -92,6 +92,25 @@ def every(clock: IReactorTime, seconds: float, function: Callable[[], object], t
     return call
 
 
+def in_turn(*tasks: tuple[str, Callable[[], object]]) -> Callable[[], Deferred[None]]:
+    """One periodic task that does these, each with its name in the log, one after the other: a timer each costs more
+    than most of them take. Each may return an awaitable. A failure keeps none of the others from its turn.
+    """
+    failures = FailureLog()
+
+    async def turn() -> None:
+        for task, function in tasks:
+            await failures.wait(task, _begun, function)
+
+    return lambda: Deferred.fromCoroutine(turn())
+
+
+async def _begun(function: Callable[[], object]) -> None:
+    found = function()
+    if isinstance(found, Awaitable):
+        await found
+
+
 class Rest:
     """Whether nobody has used the hub for `after` seconds. Then periodic tasks that can wait have their turns less
     often, because every wake-up keeps the processor from its own rest.

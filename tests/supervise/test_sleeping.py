@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.supervise.memory.policy import Container
 from parachute_hub.supervise.model import ModuleState, Status
 from parachute_hub.supervise.sleeping import PERIOD, NoRoom, Sleeper, Usage, to_end
+from parachute_hub.system.timers import Rest
 
 MB = 1 << 20
 
@@ -83,7 +84,7 @@ class SleeperTests(SynchronousTestCase):
         )
         for short in ("vault", "notes", "scribe"):
             self.modules.put(short, ModuleState.READY)
-        loop = self.sleeper.start()
+        loop = self.sleeper.start(Rest(self.clock))
         self.addCleanup(loop.stop)
 
     async def busy(self, port: int) -> bool:

@@ -14,13 +14,13 @@ from parachute_hub.system.reactor_lag import LagProbe, stack_of
 
 class LagTests(TestCase):
     def test_a_delay_is_logged_with_its_length(self) -> None:
-        """Half a millisecond is ignored, 120 ms is logged."""
+        """Half a millisecond is ignored, and 80, which nobody notices; 120 ms is logged."""
         events = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
         clock = Clock()
         probe = LagProbe(clock=clock, now=clock.seconds)
         probe.startService()
         self.addCleanup(probe.stopService)
-        for step in (0.05, 0.05, 0.0505, 0.17, 0.05):
+        for step in (0.05, 0.05, 0.0505, 0.13, 0.17, 0.05):
             clock.advance(step)
         self.assertEqual([event["late"] for event in events if "late" in event], [120])
         self.assertAlmostEqual(probe.worst, 0.12)
@@ -59,7 +59,7 @@ class LagTests(TestCase):
         self.assertFalse(rests(3))
         self.assertFalse(rests(22, work=0.1))
         self.assertTrue(rests(12))
-        self.assertFalse(rests(5, work=0.5))
+        self.assertFalse(rests(11, work=0.5))
 
     def test_a_long_delay_counts_while_it_rests_too(self) -> None:
         clock = Clock()
@@ -67,9 +67,9 @@ class LagTests(TestCase):
         probe.startService()
         self.addCleanup(probe.stopService)
         clock.advance(0.05)
-        clock.advance(5.0)
+        clock.advance(10.0)
         probe.worst = 0.0
-        clock.advance(6.0)
+        clock.advance(11.0)
         self.assertAlmostEqual(probe.worst, 1.0)
 
 

@@ -129,7 +129,7 @@ class OtherHub:
 
     signs: Callable[[], Sequence[str]]
     name: str = "another hub with the same files"
-    period: float = 30.0
+    period: float = 60.0
     wakes: tuple[Wake, ...] = ()
 
     def look(self) -> list[Problem]:
