@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from parachute_hub.system.kernel_files import read_kernel_file
 from parachute_hub.system.records import frozen
 
 # No limit is `max` in v2 and a number near 2**63 in v1.
@@ -66,7 +67,7 @@ class Cgroup:
 
     def _number(self, name: str) -> int | None:
         try:
-            return int((self.folder / name).read_text())
+            return int(read_kernel_file(f"{self.folder}/{name}"))
         except (OSError, ValueError):
             return None
 

@@ -14,14 +14,15 @@ from typing import Any
 import psutil
 
 from parachute_hub.supervise.process.process_tags import VARIABLE, TagFilter
+from parachute_hub.system.kernel_files import read_kernel_file
 from parachute_hub.system.records import frozen
 
 # /proc/net tables, and how they show the remote address of a listening socket.
 _TABLES = ((Path("/proc/net/tcp"), b"0" * 8), (Path("/proc/net/tcp6"), b"0" * 32))
 # In clock ticks a second.
 _TICKS = os.sysconf("SC_CLK_TCK")
-# A megabyte, with pages of 4 KB.
-_FEW_PAGES = 256
+# Four megabytes, with pages of 4 KB.
+_FEW_PAGES = 1024
 # Local addresses in these tables that receive connections to 127.0.0.1: that address, and the wildcard.
 _REACHED = {b"0100007F", b"00000000", b"0000000000000000FFFF00000100007F", b"0" * 32}
 
@@ -175,7 +176,7 @@ def _session(pid: int) -> int | None:
 def _lives_in(group: int, pid: int) -> bool:
     try:
         # `pid (any name) state ppid pgrp ...`, proc(5).
-        state, _, found = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[:3]
+        state, _, found = read_kernel_file(f"/proc/{pid}/stat").rpartition(b")")[2].split()[:3]
     except (OSError, ValueError):
         return False
     return int(found) == group and state not in (b"Z", b"X")
@@ -198,7 +199,7 @@ def _command(process: psutil.Process) -> str:
 def _resident(pid: int) -> int | None:
     """Resident pages, which the kernel has counted; None elsewhere."""
     try:
-        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1])
+        return int(read_kernel_file(f"/proc/{pid}/statm").split()[1])
     except (OSError, IndexError, ValueError):
         return None
 
@@ -207,7 +208,7 @@ def _pss(pid: int) -> int:
     try:
         if sys.platform != "linux":
             return int(psutil.Process(pid).memory_info().rss)
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_bytes().splitlines():
+        for line in read_kernel_file(f"/proc/{pid}/smaps_rollup").splitlines():
             if line.startswith(b"Pss:"):
                 return int(line.split()[1]) * 1024
     except (OSError, psutil.Error):
@@ -220,7 +221,7 @@ def _processor(pid: int) -> float:
         if sys.platform != "linux":
             return float(sum(psutil.Process(pid).cpu_times()[:4]))
         # The fields 14 to 17, utime to cstime, proc(5).
-        ticks = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[11:15]
+        ticks = read_kernel_file(f"/proc/{pid}/stat").rpartition(b")")[2].split()[11:15]
         return sum(map(int, ticks)) / _TICKS
     except (OSError, ValueError, psutil.Error):
         return 0.0
