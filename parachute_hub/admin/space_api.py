@@ -46,7 +46,9 @@ class Trash(Protocol):
 
 
 class SpaceApi:
-    """Measured when asked, in a thread. `sizes` are of all vaults, `quotas` of those that have one."""
+    """Measured when asked, in a thread. `sizes` are of all vaults, `quotas` of those that have one. `counts` is False
+    if the vaults are on another machine that does not tell how large they are.
+    """
 
     app: Klein = area()
 
@@ -58,6 +60,7 @@ class SpaceApi:
         space: Callable[[], tuple[int, int]],
         sizes: Callable[[], Awaitable[Mapping[str, VaultSize]]],
         quotas: Callable[[], Mapping[str, int]],
+        counts: Callable[[], bool],
         leftovers: Leftovers,
         trash: Trash,
         done: Done,
@@ -68,6 +71,7 @@ class SpaceApi:
         self._space = space
         self._sizes = sizes
         self._quotas = quotas
+        self._counts = counts
         self._leftovers = leftovers
         self._trash = trash
 
@@ -105,6 +109,7 @@ class SpaceApi:
         told = {
             "free": free,
             "total": total,
+            "vaults_counted": self._counts(),
             "vaults": sorted(vaults, key=_bytes, reverse=True),
             "people": sorted(people, key=_bytes, reverse=True),
             "leftovers": [

@@ -116,7 +116,17 @@ async def compose(core: ProcessContext, on: Foundation, entrance: Entrance) -> C
     )
     parts = [
         *public_parts(core, engine, origin, who, front_visitor(accounts)),
-        *admin_parts(core, engine, accounts, oauth, who, streams=streams, configuration=configuration, vaults=vaults),
+        *admin_parts(
+            core,
+            engine,
+            accounts,
+            oauth,
+            who,
+            streams=streams,
+            configuration=configuration,
+            vaults=vaults,
+            sizes=care.room.totals,
+        ),
         later(("/api/space",), space, lambda: space.space_app(core, engine, accounts, who, care.room, exports)),
         later(("/api/links",), links_app, lambda: links_app.links_app(engine, accounts, who)),
         metrics.part(who),

@@ -1,8 +1,10 @@
 """What a module host is made of: the module runtime, without site, accounts and issuer."""
 
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.operations.install import InstallRequest
 from parachute_hub.modules.operations.upgrade import UpgradeRequest
 from parachute_hub.modules.state.records import variables
+from parachute_hub.modules.state.vault_sizes import VaultSize, measured
 from parachute_hub.proxy.front import Backend
 from parachute_hub.proxy.routes import Table
 from parachute_hub.settings import MODULE_PREFIX, Settings, is_origin
@@ -43,6 +46,7 @@ _TRIM_SECONDS = 300.0
 # One that is parked after crashes starts again by itself.
 _GONE = frozenset({ModuleState.STOPPED, ModuleState.HELD})
 _SETTINGS = frozenset({"memory_limit", "cpu_limit", "smol", "env"})
+_MOST_FOLDERS = 1000
 _HELD = "Its data is being replaced."
 _log = Logger()
 
@@ -83,6 +87,7 @@ class HostedModule:
     _gate: Gate
     _files: FileWriter
     _epoch: str
+    _data: Path
     _moving: bool = field(default=False, init=False)
 
     async def state(self) -> dict[str, Any]:
@@ -111,6 +116,11 @@ class HostedModule:
             "job": job.id if job is not None else None,
             "epoch": self._epoch,
         }
+
+    async def sizes(self) -> dict[str, Any]:
+        """Of each folder in the module's data."""
+        found = await self._engine.modules.files.outside.in_thread(_sizes, self._data)
+        return {"folders": {name: {"bytes": size.total, "files_bytes": size.files} for name, size in found.items()}}
 
     def about(self) -> dict[str, Any]:
         """Package and version."""
@@ -244,6 +254,14 @@ class HostedModule:
             raise Refused(409, "operation_in_progress", f"{self.short} is being installed or upgraded.")
 
 
+def _sizes(data: Path) -> dict[str, VaultSize]:
+    if data.is_symlink() or not data.is_dir():
+        return {}
+    with os.scandir(data) as entries:
+        folders = list(islice((one.path for one in entries if one.is_dir(follow_symlinks=False)), _MOST_FOLDERS))
+    return {Path(folder).name: measured(Path(folder)) for folder in folders}
+
+
 @define(kw_only=True)
 class HostComposition:
     """The running host (implements `service.Composed`)."""
@@ -295,7 +313,7 @@ async def compose(core: ProcessContext, *, records: HostRecords, gate: Gate, fil
             modules=ModuleStatusViews(engine.supervisor, engine.sleeper, engine.elsewhere),
             began=engine.supervisor.attend,
         ),
-        module=HostedModule(short, engine, gate, files, f"{core.health.instance}"),
+        module=HostedModule(short, engine, gate, files, f"{core.health.instance}", home / short / "data"),
         moves=moves,
         engine=engine,
         files=files,

@@ -1,7 +1,7 @@
 """The areas of the hub's site: their paths and collaborators."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -31,7 +31,6 @@ from parachute_hub.app.runtime import ModuleRuntime, room_of
 from parachute_hub.app.self_check import self_check
 from parachute_hub.modules.definition import json_schemas
 from parachute_hub.modules.launch.configuration import Configuration
-from parachute_hub.modules.state.disk_space import size_of
 from parachute_hub.oauth.assemble import OAuth
 from parachute_hub.site.about import About, AboutHub, Ready, installed_as
 from parachute_hub.site.auth import Authenticator
@@ -102,8 +101,9 @@ def admin_parts(
     streams: Streams,
     configuration: Configuration,
     vaults: HubVaults,
+    sizes: Callable[[Iterable[str]], Awaitable[Mapping[str, int]]],
 ) -> list[MountedArea]:
-    """The areas for administration."""
+    """The areas for administration. `sizes` are bytes of vaults."""
     files = engine.modules.files
     in_thread, done = files.outside.in_thread, accounts.trail.done
 
@@ -186,7 +186,7 @@ def admin_parts(
             step_up=accounts.step_up,
             known=known,
             maker=accounts.deletions,
-            sizes=lambda names: in_thread(_vault_sizes, core.settings.home, tuple(names)),
+            sizes=sizes,
             done=done,
             owners=lambda: {vault: user.called for user in accounts.people.all() for vault in user.own},
             deletions=accounts.deletions,
@@ -292,8 +292,3 @@ def _measured(engine: ModuleRuntime) -> "overview_api.Memory":
         modules=modules,
         shares=shares,
     )
-
-
-def _vault_sizes(home: Path, names: tuple[str, ...]) -> dict[str, int]:
-    """Bytes of each vault's folder."""
-    return {name: size_of(home / "vault" / "data" / name) for name in names}

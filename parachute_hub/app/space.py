@@ -93,6 +93,7 @@ def space_app(
         space=lambda: (disk.free_bytes(), disk.total_bytes()),
         sizes=room.measure,
         quotas=accounts.quotas.vaults,
+        counts=lambda: room.counts,
         leftovers=HubLeftovers(core.settings.home, engine.modules, engine.modules.files.outside.in_thread),
         trash=trash,
         done=accounts.trail.done,

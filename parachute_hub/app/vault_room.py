@@ -16,12 +16,14 @@ from parachute_hub.accounts.people.deletion_policy import DAY, WARNED, ends_at
 from parachute_hub.accounts.people.vault_deletions import VaultDeletions
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.runtime import ModuleRuntime
+from parachute_hub.elsewhere.links import Links
 from parachute_hub.modules.state.vault_sizes import VaultSize, measured
 from parachute_hub.problems.checks.machine import size_words
 from parachute_hub.problems.checks.vaults import LeavingVault, UsedRoom
 from parachute_hub.proxy.routes import ErrorResponse
 from parachute_hub.proxy.vault_writes import Ended
 from parachute_hub.store.rows import User
+from parachute_hub.supervise.far import Unreached
 from parachute_hub.system.records import define, frozen
 from parachute_hub.system.timers import every
 
@@ -33,7 +35,10 @@ RESERVED_AT_MOST = 64 << 20
 """Bytes that one request holds before the vault has seen its credential. A larger one must fit, but holds no more."""
 MEASURED_ANYWAY = 600.0
 _READ_AGAIN = 1.0
+_NOTHING = VaultSize(0, 0)
 _log = Logger()
+Measures = Callable[[Sequence[str]], Awaitable[Mapping[str, VaultSize] | None]]
+"""Measures vaults on another machine, as far as it answers. None if it does not tell sizes."""
 
 
 @frozen
@@ -82,7 +87,8 @@ class MeasuredRoom:
     """Implements `proxy.vault_writes.VaultRoom`. Only vaults with a quota are measured without being asked.
 
     What is coming, and what came since the last measurement, counts as announced. `folder` has a folder for each vault,
-    `vaults` names them, `people` and `quotas` are read at most once a second, while somebody writes.
+    `vaults` names them, `people` and `quotas` are read at most once a second, while somebody writes. `elsewhere` is
+    None while the vaults are here. `counts` is False if they are where nobody tells their sizes; quotas do not apply.
     """
 
     folder: Path
@@ -91,6 +97,8 @@ class MeasuredRoom:
     vaults: Callable[[], Sequence[str]]
     people: Callable[[], Sequence[User]]
     quotas: Callable[[], Mapping[str, int]]
+    elsewhere: Callable[[], Measures | None] = field(default=lambda: None)
+    counts: bool = field(default=True, init=False)
     _sizes: dict[str, VaultSize] = field(factory=dict, init=False)
     _coming: dict[str, int] = field(factory=dict, init=False)
     _added: dict[str, int] = field(factory=dict, init=False)
@@ -124,9 +132,8 @@ class MeasuredRoom:
 
     def used(self, limit: Limit) -> int:
         """What a limit's vaults take now, as far as it is known."""
-        nothing = VaultSize(0, 0)
         return sum(
-            self._sizes.get(name, nothing).total + self._added.get(name, 0) + self._coming.get(name, 0)
+            self._sizes.get(name, _NOTHING).total + self._added.get(name, 0) + self._coming.get(name, 0)
             for name in limit.vaults
         )
 
@@ -135,11 +142,18 @@ class MeasuredRoom:
         wanted = tuple(self.vaults() if names is None else names)
         # What comes while the thread measures counts until the next time.
         before = {name: self._added.get(name, 0) for name in wanted}
-        found: dict[str, VaultSize] = await self.in_thread(_measured, self.folder, wanted)
-        for name, size in found.items():
+        far = self.elsewhere()
+        found: Mapping[str, VaultSize] | None
+        found = await (self.in_thread(_measured, self.folder, wanted) if far is None else far(wanted))
+        self.counts = found is not None
+        for name, size in (dict.fromkeys(wanted, _NOTHING) if found is None else found).items():
             self._sizes[name] = size
             self._added[name] = max(0, self._added.get(name, 0) - before[name])
-        return found
+        return {name: self._sizes.get(name, _NOTHING) for name in wanted}
+
+    async def totals(self, names: Iterable[str]) -> Mapping[str, int]:
+        """Bytes of these vaults, measured now."""
+        return {name: size.total for name, size in (await self.measure(names)).items()}
 
     async def measure_limited(self) -> None:
         """Measure the vaults that have a quota."""
@@ -169,7 +183,7 @@ class MeasuredRoom:
     def _largest(self, limit: Limit) -> list[tuple[str, int]]:
         if limit.kind == "person":
             return [(f"the vault {name}", self._sizes[name].total) for name in limit.vaults if name in self._sizes]
-        size = self._sizes.get(limit.whose, VaultSize(0, 0))
+        size = self._sizes.get(limit.whose, _NOTHING)
         return [("its files", size.files), ("its notes", size.total - size.files)]
 
     def _now(self) -> list[Limit]:
@@ -226,6 +240,21 @@ class VaultCare:
         return (self.room.timer, start)
 
 
+def _elsewhere(links: Links) -> Measures | None:
+    machine = links.machine("vault")
+    if machine is None:
+        return None
+
+    async def measure(names: Sequence[str]) -> Mapping[str, VaultSize] | None:
+        try:
+            told = await machine.sizes()
+        except Unreached:
+            return {}
+        return None if told is None else {name: VaultSize(*told.get(name, (0, 0))) for name in names}
+
+    return measure
+
+
 def vault_care(core: ProcessContext, engine: ModuleRuntime, accounts: Accounts) -> VaultCare:
     """Create both."""
     room = MeasuredRoom(
@@ -235,5 +264,6 @@ def vault_care(core: ProcessContext, engine: ModuleRuntime, accounts: Accounts) 
         engine.installed_modules.vaults,
         accounts.people.all,
         accounts.quotas.vaults,
+        partial(_elsewhere, engine.elsewhere),
     )
     return VaultCare(room=room, deletions=accounts.deletions, clock=accounts.clock)

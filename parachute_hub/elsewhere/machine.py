@@ -160,6 +160,30 @@ class FarMachine:
         self._after = _number(told.get("next")) or self._after
         return [_text(line.get("text")).replace("\n", " ") for line in told["lines"] if isinstance(line, dict)]
 
+    # --- for limits of vaults
+
+    async def sizes(self) -> dict[str, tuple[int, int]] | None:
+        """For each folder of the module's data its bytes, and those of the files in it; None if the other machine does
+        not tell them. Raises Unreached.
+        """
+        if not self.link.paired:
+            return None
+        try:
+            told = await self.call("GET", "/sizes")
+        except CallRefused:
+            return None
+        folders = told.get("folders") if isinstance(told, dict) else None
+        if not isinstance(folders, dict):
+            return None
+        found = {}
+        for name, one in folders.items():
+            if not isinstance(one, dict):
+                continue
+            total, files = _number(one.get("bytes")), _number(one.get("files_bytes"))
+            if total is not None and files is not None:
+                found[name] = (total, files)
+        return found
+
     # --- for pairing and moves
 
     async def call(self, method: str, path: str, body: object = None, **more: Any) -> Any:

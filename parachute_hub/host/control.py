@@ -46,6 +46,9 @@ class Hosted(Protocol):
     def about(self) -> dict[str, Any]:
         """`module`, its package, and `version`; both None before the first install."""
 
+    async def sizes(self) -> dict[str, Any]:
+        """`folders`: of each folder in the module's data, such as a vault, its `bytes` and `files_bytes`."""
+
     async def switch(self, verb: str) -> dict[str, Any]:
         """`start`, `stop` or `restart` it: begun, not completed."""
 
@@ -125,6 +128,8 @@ class Control:
         match path:
             case "state":
                 return lambda body: self._state()
+            case "sizes":
+                return lambda body: self._done(self._module.sizes())
             case "logs":
                 return lambda body: _told(self._logs(query))
             case "data/files":

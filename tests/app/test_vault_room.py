@@ -1,5 +1,6 @@
 """Quotas against measured sizes: what counts, and when it is measured."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.app.vault_room import MEASURED_ANYWAY, RESERVED_AT_MOST, SETTLES, MeasuredRoom
+from parachute_hub.app.vault_room import MEASURED_ANYWAY, RESERVED_AT_MOST, SETTLES, MeasuredRoom, Measures
+from parachute_hub.modules.state.vault_sizes import VaultSize
 from parachute_hub.store.rows import User, VaultRole
 from tests.store.test_people import GRACE
 
@@ -22,6 +24,7 @@ class RoomTests(SynchronousTestCase):
         self.measured: list[tuple[str, ...]] = []
         self.quotas: dict[str, int] = {}
         self.people: list[User] = []
+        self.far: Measures | None = None
         for name, size in (("kim", 100), ("kim-2", 50), ("work", 100)):
             self.write(name, size)
         self.room = MeasuredRoom(
@@ -31,6 +34,7 @@ class RoomTests(SynchronousTestCase):
             lambda: ("kim", "kim-2", "work"),
             lambda: self.people,
             lambda: self.quotas,
+            lambda: self.far,
         )
 
     def write(self, name: str, size: int) -> None:
@@ -66,6 +70,35 @@ class RoomTests(SynchronousTestCase):
         assert refusal is not None
         self.assertEqual(refusal.status, 507)
         self.assertIn("Delete notes or files and empty the trash", refusal.text)
+
+    def test_vaults_on_another_machine_have_one_if_it_tells_their_sizes(self) -> None:
+        self.quotas["kim"] = 200 * KB
+        told: dict[str, VaultSize] | None = {"kim": VaultSize(150 * KB, 0)}
+
+        async def far(names: Sequence[str]) -> Mapping[str, VaultSize] | None:
+            return told
+
+        self.far = far
+        self.start()
+        self.assertEqual((self.measured, self.room.counts), ([], True))
+        self.assertTrue(self.fits("kim", 50))
+        self.assertFalse(self.fits("kim", 51))
+        # It does not answer: what is known counts, and what was added since.
+        told = {}
+        self.room.reserve("kim", 20 * KB)(True)
+        self.clock.advance(SETTLES)
+        self.assertEqual((self.room.counts, self.fits("kim", 31), self.fits("kim", 30)), (True, False, True))
+        # It tells nothing.
+        told = None
+        totals = self.successResultOf(Deferred.fromCoroutine(self.room.totals(["kim", "work"])))
+        self.assertEqual((totals, self.room.counts), ({"kim": 0, "work": 0}, False))
+        self.room.reserve("kim", 190 * KB)(True)
+        self.clock.advance(SETTLES)
+        self.assertTrue(self.fits("kim", 200))
+        # The vaults are here again.
+        self.far = None
+        self.successResultOf(Deferred.fromCoroutine(self.room.measure()))
+        self.assertEqual((self.room.counts, self.fits("kim", 101)), (True, False))
 
     def test_a_person_has_one_for_all_their_vaults(self) -> None:
         """Not for those that are shared with them."""

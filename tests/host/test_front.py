@@ -40,6 +40,9 @@ class FakeHosted:
     async def state(self) -> dict[str, Any]:
         return {"state": "running" if self.running else "stopped"}
 
+    async def sizes(self) -> dict[str, Any]:
+        return {"folders": {"default": {"bytes": 7, "files_bytes": 3}}}
+
     def about(self) -> dict[str, Any]:
         return {"module": "@openparachute/vault", "version": "1.0.0"}
 
@@ -209,6 +212,7 @@ class AdmissionTests(FrontCase):
                 self.assertEqual(self.answer(client)[0], 403)
             for method, path in (
                 ("GET", "state"),
+                ("GET", "sizes"),
                 ("POST", "stop"),
                 ("POST", "unpair"),
                 ("GET", "data/files"),
@@ -250,6 +254,7 @@ class ControlTests(FrontCase):
     def test_the_paths(self) -> None:
         for method, path, body, status in (
             ("GET", "state", b"", 200),
+            ("GET", "sizes", b"", 200),
             ("POST", "start", b"", 202),
             ("POST", "stop", b"", 202),
             ("POST", "restart", b"", 202),

@@ -155,6 +155,7 @@ class PairedTests(PairedCase):
         self.pair()
         self.assertEqual(write(self.hub, self.token, "kept"), 201)
         self.move("there")
+        self.limited()
         self.hub.client.call("POST", "/api/modules/vault/stop", {})
         self.assertEqual(self.hub.module("vault")["state"], "stopped")
         self.assertEqual(write(self.hub, self.token, "lost"), 503)
@@ -185,6 +186,19 @@ class PairedTests(PairedCase):
         self.assertEqual((module["state"], module["elsewhere"]), ("stopped", None))
         self.hub.client.call("POST", "/api/modules/vault/start", {})
         self.assertEqual(paths(self.hub, self.token).count("kept"), 1)
+
+    def limited(self) -> None:
+        """The host tells how large the vault is, which its limit is held against."""
+        call = self.hub.client.call
+        told = call("GET", "/api/space")
+        (vault,) = told["vaults"]
+        self.assertEqual((told["vaults_counted"], vault["name"]), (True, "default"))
+        self.assertGreater(vault["bytes"], 10_000)
+        self.assertEqual([one["bytes"] for one in call("GET", "/vaults")["vaults"]], [vault["bytes"]])
+        call("PUT", "/vaults/default/quota", {"bytes": vault["bytes"]})
+        self.hub.wait_for(lambda: write(self.hub, self.token, "too much") == 507, "the limit")
+        call("PUT", "/vaults/default/quota", {"bytes": 0})
+        self.hub.wait_for(lambda: write(self.hub, self.token, "enough") == 201, "its end")
 
     def test_data_of_an_earlier_link_is_not_replaced_unasked(self) -> None:
         """Nobody else may have it."""

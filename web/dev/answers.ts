@@ -184,6 +184,7 @@ const FIXED: { [path in keyof Answers]?: Answers[path] } = {
   "/api/space": {
     free: 3_000_000_000,
     total: 10_000_000_000,
+    vaults_counted: true,
     vaults: [
       {
         name: "default",

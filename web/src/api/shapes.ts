@@ -431,6 +431,8 @@ export interface LogSize {
 export interface Space {
   free: number
   total: number
+  /** False if the vaults are on another machine that does not tell how large they are. */
+  vaults_counted: boolean
   vaults: SpaceOfVault[]
   people: SpaceOfPerson[]
   leftovers: Leftover[]

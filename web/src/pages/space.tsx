@@ -43,7 +43,7 @@ export function SpacePage() {
             <>
               <Clearing space={space.data} changed={space.reload} />
               <People people={space.data.people} changed={space.reload} />
-              <Vaults vaults={space.data.vaults} changed={space.reload} />
+              <Vaults vaults={space.data.vaults} counted={space.data.vaults_counted} changed={space.reload} />
             </>
           )
         }
@@ -123,13 +123,15 @@ function People({ people, changed }: { people: SpaceOfPerson[]; changed: Changed
   )
 }
 
-function Vaults({ vaults, changed }: { vaults: SpaceOfVault[]; changed: Changed }) {
+function Vaults({ vaults, counted, changed }: { vaults: SpaceOfVault[]; counted: boolean; changed: Changed }) {
   return (
     <Card title="Vaults">
       {vaults.length === 0 && <p class="quiet">There are no vaults yet.</p>}
       {modules.installed.value.some((module) => module.short === "vault" && module.elsewhere) && (
         <p>
-          The vaults are on another machine. What they store there is not counted here, and limits do not apply to it.
+          {counted
+            ? "The vaults are on another machine, and take room there."
+            : "The vaults are on another machine. What they store there is not counted here, and limits do not apply to it."}
         </p>
       )}
       <ul class="list">
