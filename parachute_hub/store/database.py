@@ -353,14 +353,18 @@ def _migrate(path: Path, connection: sqlite3.Connection, migrations: Sequence[Mi
         _copy(connection, path.with_name(f"{path.name}.v{at}"))
     # Rebuilding a table needs foreign keys off; foreign_key_check runs before the commit.
     connection.execute("PRAGMA foreign_keys = OFF")
-    for step in todo:
-        _apply(connection, step)
+    # A new database is made at once: it has no rows to check in between, and each transaction waits for the disk.
+    for steps in [[step] for step in todo] if at else [todo] if todo else []:
+        _apply(connection, steps)
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-def _apply(connection: sqlite3.Connection, step: Migration) -> None:
+def _apply(connection: sqlite3.Connection, steps: Sequence[Migration]) -> None:
+    """Apply steps in one transaction."""
+    step = steps[-1]
     try:
-        connection.executescript(f"BEGIN IMMEDIATE;\n{step.sql}\n;PRAGMA user_version = {step.number};")
+        every = "\n;".join(one.sql for one in steps)
+        connection.executescript(f"BEGIN IMMEDIATE;\n{every}\n;PRAGMA user_version = {step.number};")
         if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
             raise DatabaseUnusable(f"Migration {step.number:04}-{step.name} leaves rows that point nowhere.")
         connection.execute("COMMIT")

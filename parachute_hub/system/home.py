@@ -121,7 +121,8 @@ class Home:
     def announce(self, instance: str, port: int, started_at: str) -> None:
         """Write `hub-instance.json`, which tells local programs where this hub listens. Raises OSError."""
         text = json.dumps({"instance": instance, "pid": os.getpid(), "port": port, "startedAt": started_at})
-        atomic_write(self.path / "hub-instance.json", f"{text}\n".encode(), mode=0o644)
+        # Not durable: after a power cut it would tell of a hub that is gone.
+        atomic_write(self.path / "hub-instance.json", f"{text}\n".encode(), mode=0o644, durable=False)
         self.is_announced = True
 
     def withdraw(self) -> None:

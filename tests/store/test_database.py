@@ -286,6 +286,15 @@ class MigrationTests(Case):
         self.assertRaises(DatabaseUnusable, self.open, FIRST, broken)
         self.assertEqual(self.open(FIRST).read("SELECT name FROM sqlite_schema WHERE name = 'other'"), [])
 
+    def test_a_new_file_gets_all_steps_in_one_transaction(self) -> None:
+        """Each would wait for the disk."""
+        broken = Migration(2, "broken", "INSERT INTO nowhere VALUES (1);")
+        self.assertRaises(DatabaseUnusable, self.open, FIRST, broken)
+        left = sqlite3.connect(self.path)
+        self.addCleanup(left.close)
+        self.assertEqual(left.execute("SELECT name FROM sqlite_schema").fetchall(), [])
+        self.assertEqual(left.execute("PRAGMA user_version").fetchone(), (0,))
+
     def test_rows_that_point_nowhere_stop_a_step(self) -> None:
         dangling = Migration(
             1,
