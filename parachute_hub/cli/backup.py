@@ -4,7 +4,7 @@ import getpass
 import os
 import sys
 import time
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -55,7 +55,7 @@ def add_words(words: Words) -> None:
     may_ask(destination)
     destination.add_argument("--private", action="store_true", help="the address is in a private network")
     schedule_word = word("schedule", schedule, "Show or change when backups are made.")
-    schedule_word.add_argument("--hour", type=int, help="from 0 to 23, in UTC")
+    schedule_word.add_argument("--hour", type=_hour, help="from 0 to 23, in UTC")
     schedule_word.add_argument("--daily", choices=("on", "off"))
     schedule_word.add_argument("--programs", choices=("on", "off"), help="whether modules' programs go along")
     download_word = word("download", download, "Make a backup and write it to a file.")
@@ -322,6 +322,13 @@ def _wait_for_restart(client: HubClient) -> None:
 def _key(file: Path | None) -> str:
     """Never an argument: those can be read by every process of the machine."""
     return (file.read_text() if file else getpass.getpass("Recovery key (AGE-SECRET-KEY-1...): ")).strip()
+
+
+def _hour(text: str) -> int:
+    """Raises ArgumentTypeError."""
+    if not text.isdecimal() or int(text) > 23:
+        raise ArgumentTypeError(f"{text!r} is not an hour from 0 to 23.")
+    return int(text)
 
 
 def _described(state: Mapping[str, Any]) -> str:

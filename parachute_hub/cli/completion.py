@@ -1,5 +1,6 @@
 """Completion in bash, zsh and fish, down to the names of modules."""
 
+import sys
 from argparse import Action, ArgumentError, ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,20 +14,43 @@ from parachute_hub.system.log_lines import visible
 from parachute_hub.system.strict_json import BadJson
 
 SHELLS = ("bash", "zsh", "fish")
+WORD = "WORD"
+"""What a word after another is called in the help."""
+
+_FEW = 8
 _LIMIT = 1024 * 1024
 
 
 class Parser(ArgumentParser):
-    """A parser that suggests the word that was probably meant. Its subparsers are of the same class."""
+    """A parser that says what is wrong as people do. Its subparsers are of the same class."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._positionals.title = "arguments"
 
     def _check_value(self, action: Action, value: Any) -> None:
         choices = [str(choice) for choice in action.choices or ()]
         if not choices or str(value) in choices:
             return
-        raise ArgumentError(None, f"there is no {str(value)!r}. {meant(str(value), choices)}".rstrip())
+        hint = meant(str(value), choices)
+        if not hint and len(choices) <= _FEW:
+            hint = f"Choose from: {', '.join(choices)}."
+        raise ArgumentError(None, f"there is no {str(value)!r}. {hint}".rstrip())
+
+    def _get_value(self, action: Action, arg_string: str) -> Any:
+        try:
+            return super()._get_value(action, arg_string)
+        except ArgumentError:
+            if action.type is int:
+                raise ArgumentError(action, f"{arg_string!r} is not a whole number.") from None
+            raise
 
     def error(self, message: str) -> NoReturn:
-        """One line and where to read on, rather than the whole usage."""
+        """One line and where to read on, rather than the whole usage; the help where a word is missing."""
+        if message.endswith(f": {WORD}"):
+            self.print_help(sys.stderr)
+            self.exit(2)
+        message = message.removeprefix("argument ")
         self.exit(2, f"parachute: {message}\n`{self.prog} --help` shows what there is.\n")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from parachute_hub.cli.client import CommandError, HubClient, HubRefused
-from parachute_hub.cli.commands import show
+from parachute_hub.cli.commands import address_of, show
 from parachute_hub.cli.grammar import Words, agreed, may_ask
 from parachute_hub.cli.request_words import with_query
 from parachute_hub.cli.tables import table
@@ -37,8 +37,10 @@ def add_words(words: Words) -> None:
 
 def listing(arguments: Namespace) -> int:
     """The ways, with the reason against each that cannot begin."""
-    answer = client_of(arguments).call("GET", f"{_PATH}/ways")
-    rows = [(way["id"], _AUDIENCES[way["audience"]], _missing(way) or "ready") for way in answer["ways"]]
+    client = client_of(arguments)
+    answer = client.call("GET", f"{_PATH}/ways")
+    address = address_of(client)
+    rows = [(way["id"], _AUDIENCES[way["audience"]], _missing(way, address) or "ready") for way in answer["ways"]]
     head = table(("WAY", "REACHED BY", ""), rows, terminal())
     show(arguments, answer, f"{head}\n\n{_told(answer)}\nOpen one: parachute expose start WAY")
     return 0
@@ -61,7 +63,7 @@ def begin(arguments: Namespace) -> int:
     plans = client.call("GET", with_query(f"{_PATH}/ways", given))["ways"]
     plan = next(one for one in plans if one["id"] == arguments.way)
     if plan["refused"]:
-        raise CommandError(_missing(plan))
+        raise CommandError(_missing(plan, address_of(client)))
     if plan["wrong"]:
         raise CommandError(plan["wrong"], code=2)
     print(_planned(plan), file=sys.stderr)
@@ -117,10 +119,10 @@ def _wait(client: HubClient, arguments: Namespace) -> dict[str, Any]:
         time.sleep(_POLL)
 
 
-def _missing(way: Mapping[str, Any]) -> str:
+def _missing(way: Mapping[str, Any], address: str) -> str:
     remedy = way["remedy"]
     if remedy.startswith("/"):
-        remedy = f"Open {remedy} of your hub in the browser."
+        remedy = f"Open {address}{remedy} in the browser."
     return f"{way['refused']} {remedy}".strip()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from parachute_hub.cli.client import CommandError
+from parachute_hub.cli.completion import WORD
 from parachute_hub.cli.examples import EXAMPLES
 from parachute_hub.cli.which_hub import named, remote_of
 from parachute_hub.system.log_lines import visible
@@ -38,7 +39,7 @@ class Words:
         sub = (
             self.under.add_parser(name, help=text, description=text) if action is None else self.add(name, action, text)
         )
-        return Words(sub.add_subparsers(metavar="WORD", required=action is None), f"{self.prefix}{name} ")
+        return Words(sub.add_subparsers(title="words", metavar=WORD, required=action is None), f"{self.prefix}{name} ")
 
 
 def everywhere(

@@ -92,7 +92,7 @@ def _settings(given: Given) -> tuple[dict[str, Any], str]:
     }
     fixed = " (set where the hub runs)" if told["channel_fixed"] else ""
     lines = (
-        f"address   {_address_told(address)}",
+        f"address   {_address_told(address)}".replace("\n", f"\n{' ' * 10}"),
         f"releases  {'early versions, rc' if channel == 'rc' else 'released versions, latest'}{fixed}",
         f"disk      {size(room['free'])} of {size(room['total'])} free",
     )

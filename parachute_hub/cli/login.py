@@ -87,7 +87,9 @@ def hubs(arguments: Namespace) -> int:
     """The list, the last used first."""
     known = profiles().all()
     text = (
-        table(("NAME", "ADDRESS"), [(one.name, one.origin) for one in known]) if known else "You are signed in to none."
+        table(("NAME", "ADDRESS"), [(one.name, one.origin) for one in known])
+        if known
+        else "You are signed in to no hub on another machine."
     )
     show(arguments, {"hubs": [{"name": one.name, "origin": one.origin} for one in known]}, text)
     return 0

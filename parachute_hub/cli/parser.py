@@ -6,21 +6,25 @@ from importlib import import_module
 from typing import Final
 
 from parachute_hub import __version__
-from parachute_hub.cli.completion import Parser
+from parachute_hub.cli.completion import WORD, Parser
 from parachute_hub.cli.grammar import Words, everywhere
 
 _EXAMPLES = """\
 examples:
-  parachute serve                     run the hub here; its log shows the link that sets it up
-  parachute service install           keep it running in the background
-  parachute install vault             install a module
-  parachute logs vault -f             follow its log
-  parachute people invite --name Ada  a link with which a friend joins
-  parachute status --json             the same facts for programs
-  parachute doctor                    what is wrong, and what to do
+  parachute serve            run the hub; its log shows the link to set it up
+  parachute service install  keep it running in the background
+  parachute install vault    install a module
+  parachute logs vault -f    follow its log
+  parachute people invite    a link with which a friend joins
+  parachute status --json    the same facts for programs
+  parachute doctor           what is wrong, and what to do
 
 exit codes:
-  0 done, 1 failed or something is wrong, 2 wrong words or options, 3 no hub is running, 130 interrupted
+  0    done
+  1    failed, or something is wrong
+  2    wrong words or options
+  3    no hub is running
+  130  interrupted
 """
 _MODULES: Final = (
     "serve status install upgrade updates rollback uninstall cancel adopt start stop restart logs config doctor"
@@ -54,7 +58,7 @@ def parser(word: str | None = None) -> ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"parachute {__version__}")
     everywhere(top, home=None, json=False, hub=None)
-    words = Words(top.add_subparsers(metavar="WORD", required=True))
+    words = Words(top.add_subparsers(title="words", metavar=WORD, required=True))
     needed = [file for file, names in _FILES.items() if word in names.split()]
     for file in needed or _FILES:
         import_module(f"parachute_hub.cli.{file}").add_words(words)

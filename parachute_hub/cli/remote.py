@@ -67,8 +67,9 @@ class Site:
         return http.client.HTTPConnection(self._host, self._port, timeout=timeout)
 
     def silent(self, why: object = "") -> HubDown:
-        """The error for a hub that does not answer."""
-        return HubDown(f"{self.origin} does not answer.{f' ({why})' if why else ''} Is the hub running and online?")
+        """The error for a hub that does not answer. `why` is the system's error, if there is one."""
+        told = why.strerror if isinstance(why, OSError) and why.strerror else why
+        return HubDown(f"{self.origin} does not answer.{f' ({told})' if told else ''} Is the hub running and online?")
 
     def get(self, path: str) -> dict[str, Any]:
         """A public document. Raises CommandError."""

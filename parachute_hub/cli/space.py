@@ -1,7 +1,7 @@
 """`parachute space`: what takes room, clearing it, and limits for people and vaults."""
 
 import re
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from typing import Any
 from urllib.parse import quote
 
@@ -97,12 +97,12 @@ def _limit(one: dict[str, Any]) -> str:
 
 
 def _size(text: str) -> int:
-    """Bytes.
+    """Bytes. Raises ArgumentTypeError.
 
     >>> _size("0"), _size("500M"), _size("2 GB")
     (0, 524288000, 2147483648)
     """
     found = _SIZE.fullmatch(text.strip())
     if found is None:
-        raise ValueError(text)
+        raise ArgumentTypeError(f"{text!r} is not a size such as 500M or 2G.")
     return int(found[1]) * _UNITS[found[2].upper()]

@@ -1,5 +1,6 @@
 """Tables, sizes and durations for a terminal."""
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Final
@@ -9,6 +10,7 @@ from parachute_hub.system.log_lines import visible
 
 _NARROWEST: Final = 8
 _GAP: Final = "  "
+_TO_A_MARK: Final = re.compile(r".*[-/:.,]")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], on: Terminal = PLAIN) -> str:
@@ -25,10 +27,21 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], on: Terminal = PLA
        words
     """
     everything = [tuple(visible(cell.replace("\n", " ")) for cell in row) for row in (head, *rows)]
-    widths = [max(map(cells, column)) for column in zip(*everything, strict=True)]
-    while on.width is not None and sum(widths) + len(_GAP) * (len(widths) - 1) > on.width and max(widths) > _NARROWEST:
-        widths[widths.index(max(widths))] -= 1
+    widths = _fitted([*zip(*everything, strict=True)], on.width)
     return "\n".join(line for number, row in enumerate(everything) for line in _lines(row, widths, on, number == 0))
+
+
+def _fitted(columns: Sequence[Sequence[str]], width: int | None) -> list[int]:
+    """The widths of columns. The widest give way: between their words as long as that is enough, then within them."""
+    widths = [max(map(cells, column)) for column in columns]
+    words = [max(cells(word) for cell in column for word in cell.split(" ")) for column in columns]
+    for least in ([max(word, _NARROWEST) for word in words], [_NARROWEST] * len(words)):
+        while width is not None and sum(widths) + len(_GAP) * (len(widths) - 1) > width:
+            wide = [place for place, least_here in enumerate(least) if widths[place] > least_here]
+            if not wide:
+                break
+            widths[max(wide, key=widths.__getitem__)] -= 1
+    return widths
 
 
 def _lines(row: Sequence[str], widths: Sequence[int], on: Terminal, head: bool) -> Iterator[str]:
@@ -58,10 +71,10 @@ def cells(text: str) -> int:
 
 
 def fold(text: str, width: int) -> list[str]:
-    """Lines of at most `width` columns, broken between words where there are some.
+    """Lines of at most `width` columns, broken between words where there are some, else after a mark.
 
-    >>> fold("one two", 5), fold("abcdefg", 3), fold("", 3)
-    (['one', 'two'], ['abc', 'def', 'g'], [''])
+    >>> fold("one two", 5), fold("abcdefg", 3), fold("", 3), fold("module-config", 10)
+    (['one', 'two'], ['abc', 'def', 'g'], [''], ['module-', 'config'])
     """
     lines = [""]
     for word in text.split(" "):
@@ -72,7 +85,9 @@ def fold(text: str, width: int) -> list[str]:
         lines += [""] if lines[-1] else []
         for letter in word:
             if cells(lines[-1] + letter) > width:
-                lines.append("")
+                found = _TO_A_MARK.match(lines[-1])
+                kept = found[0] if found else lines[-1]
+                lines[-1:] = [kept, lines[-1][len(kept) :]]
             lines[-1] += letter
     return lines
 

@@ -63,7 +63,19 @@ class WordTests(SynchronousTestCase):
             (["updates", "vault", "nihgt"], "Did you mean night?"),
             (["service", "instal"], "Did you mean install?"),
             (["xyzzy"], "there is no 'xyzzy'.\n"),
+            (["service", "xyzzy"], "Choose from: install, status, uninstall."),
+            (["settings", "channel", "beta"], "Choose from: latest, rc."),
+            (["logs", "-n", "few"], "parachute: -n/--lines: 'few' is not a whole number."),
+            (["space", "limit-vault", "home", "big"], "SIZE: 'big' is not a size such as 500M or 2G."),
+            (["backup", "schedule", "--hour", "24"], "--hour: '24' is not an hour from 0 to 23."),
         ):
+            with redirect_stderr(StringIO()) as out, self.assertRaises(SystemExit) as caught:
+                main(words)
+            self.assertEqual(caught.exception.code, 2, words)
+            self.assertIn(said, out.getvalue())
+
+    def test_a_missing_word_is_answered_with_the_help(self) -> None:
+        for words, said in (([], "Show every module and its state."), (["people"], "Show who has an account.")):
             with redirect_stderr(StringIO()) as out, self.assertRaises(SystemExit) as caught:
                 main(words)
             self.assertEqual(caught.exception.code, 2, words)

@@ -188,6 +188,9 @@ class TerminalTests(SynchronousTestCase):
             self.assertLessEqual(max(map(len, drawn.splitlines())), width)
             self.assertNotIn("\x1b", drawn)
         self.assertEqual(len(table(("MODULE", "STATE", ""), rows).splitlines()), 3)
+        # Words stay whole as long as those of another cell can be folded.
+        drawn = table(("TIME", "WHY"), [("2026-11-29 22:47", "It was folded between its words")], Terminal(24))
+        self.assertIn("2026-11-29", drawn)
         coloured = table(("MODULE", "STATE", ""), rows, Terminal(200, colour=True))
         self.assertIn("\x1b[32mready\x1b[0m ", coloured)
         self.assertIn("\x1b[31mparked\x1b[0m", coloured)
