@@ -69,6 +69,6 @@ EXPOSE 1939
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["docker-entrypoint.sh", "healthcheck"]
 # -g: the signal goes to the whole group, also after the entrypoint changed its user. -s: where PID 1 is the platform's.
-# -e: twistd ends by the SIGTERM that it was stopped with; that is a good end.
+# -e: the hub ends by the SIGTERM that it was stopped with; that is a good end.
 ENTRYPOINT ["tini", "-g", "-s", "-e", "143", "--", "docker-entrypoint.sh"]
-CMD ["twistd", "-n", "--pidfile=", "parachute"]
+CMD ["python", "-P", "-m", "parachute_hub"]

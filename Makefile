@@ -59,7 +59,7 @@ ifeq ($(CATALOG),.cache/packs/catalog.json)
 endif
 	@echo "Parachute is starting. The log below shows its address, and the first time a link that sets it up."
 	@echo "Stop it with Ctrl-C. Start afresh by removing $(HOME_DIR) (accounts, notes, everything)."
-	@PARACHUTE_STARTED_BY='make run' exec $(BIN)/twistd -n --pidfile= parachute --home '$(HOME_DIR)' \
+	@PARACHUTE_STARTED_BY='make run' exec $(BIN)/python -P -m parachute_hub --home '$(HOME_DIR)' \
 		$(if $(LISTEN),--listen '$(LISTEN)') $(if $(CATALOG),--catalog '$(CATALOG)')
 
 # As root on Debian it installs the programs that tests need. Elsewhere it says what it left out, and what would bring it.

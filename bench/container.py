@@ -23,7 +23,7 @@ BROWSER = {"Accept": "text/html,*/*", "Accept-Encoding": "gzip"}
 _SHORTS = ("vault", "notes", "scribe")
 # A part of a command line tells the role; the first that fits counts.
 _ROLES = {
-    "twistd": "hub",
+    "-P -m parachute_hub": "hub",
     **{f"@openparachute/{short}/": short for short in _SHORTS},
     "bun": "installer",
     "bin/parachute": "command",

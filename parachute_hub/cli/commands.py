@@ -7,7 +7,7 @@ import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from parachute_hub.cli.client import CommandError, HubClient, module_path
 from parachute_hub.cli.grammar import agreed
@@ -56,12 +56,10 @@ def replaced(arguments: Namespace) -> int:
     raise CommandError(f"`parachute {arguments.word}` is not a word of this hub. {REPLACED[arguments.word]}", code=2)
 
 
-def serve(arguments: Namespace) -> int:
-    """Run the hub in the foreground, like `twistd -n --pidfile= parachute`."""
-    from twisted.scripts.twistd import run
-
+def serve(arguments: Namespace) -> NoReturn:
+    """Run the hub in the foreground, in place of this process."""
     os.environ.setdefault("PARACHUTE_STARTED_BY", "parachute serve")
-    words = ["twistd", "-n", "--pidfile=", "parachute"]
+    words = []
     options = {
         "--home": arguments.home,
         "--listen": arguments.listen,
@@ -71,9 +69,12 @@ def serve(arguments: Namespace) -> int:
     for option, value in options.items():
         if value:
             words += [option, value]
-    sys.argv = words
-    run()
-    return 0
+    become_hub(words)
+
+
+def become_hub(options: Sequence[str]) -> NoReturn:
+    """Run the hub in place of this process, without the code of this command in its memory."""
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "parachute_hub", *options])  # noqa: S606
 
 
 def status(arguments: Namespace) -> int:

@@ -2,13 +2,12 @@
 
 import os
 import re
-import sys
 import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from parachute_hub.cli.client import CommandError
-from parachute_hub.cli.commands import show
+from parachute_hub.cli.commands import become_hub, show
 from parachute_hub.cli.which_hub import home_of
 from parachute_hub.settings import fold
 from parachute_hub.system.atomic_files import read_text
@@ -32,16 +31,10 @@ def host(arguments: Namespace) -> int:
         return _pair(arguments) if arguments.pair else _unpair(arguments)
     if not arguments.module:
         raise CommandError("Name the module that this machine shall run, such as: parachute module host vault", code=2)
-    from twisted.scripts.twistd import run
-
     os.environ |= _role(arguments.module)
     options = {name: vars(arguments).get(name) for name in ("home", "listen", "catalog")}
     fold(options, os.environ)
-    sys.argv = ["twistd", "-n", "--pidfile=", "parachute"]
-    for option, value in options.items():
-        sys.argv += [f"--{option}", value] if value else []
-    run()
-    return 0
+    become_hub([word for option, value in options.items() if value for word in (f"--{option}", value)])
 
 
 def _role(short: str) -> dict[str, str]:

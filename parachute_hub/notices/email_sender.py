@@ -22,7 +22,7 @@ class Email:
 
     outbound: Outbound
     in_thread: Callable[..., Awaitable[Any]]
-    context: Callable[[], ssl.SSLContext] = ssl.create_default_context
+    context: Callable[[], "ssl.SSLContext"] = lambda: ssl.create_default_context()
 
     def label(self, told: Any, *, private: bool) -> str:
         """Raises NotSent."""

@@ -13,7 +13,7 @@ _ANSWER_LIMIT = 64 * 1024
 
 
 def probe(
-    origin: str, instance: str, now: float, *, trust: ssl.SSLContext | None = None, where: str = ""
+    origin: str, instance: str, now: float, *, trust: "ssl.SSLContext | None" = None, where: str = ""
 ) -> AddressFinding:
     """One request for /health. `instance` is what this hub answers there; `now` is in epoch seconds. Blocks.
 
@@ -53,7 +53,7 @@ def probe(
 class _Secure(HTTPSConnection):
     """Connects to an address, and expects the certificate of the name."""
 
-    def __init__(self, name: str, port: int | None, where: str, trust: ssl.SSLContext | None) -> None:
+    def __init__(self, name: str, port: int | None, where: str, trust: "ssl.SSLContext | None") -> None:
         super().__init__(name, port, timeout=SECONDS)
         self._where = where or name
         self._trust = trust or ssl.create_default_context()
@@ -64,6 +64,6 @@ class _Secure(HTTPSConnection):
         self.sock = self._trust.wrap_socket(wire, server_hostname=self.host)
 
 
-def _days_left(wire: ssl.SSLSocket, now: float) -> float | None:
+def _days_left(wire: "ssl.SSLSocket", now: float) -> float | None:
     expires = (wire.getpeercert() or {}).get("notAfter")
     return (ssl.cert_time_to_seconds(expires) - now) / 86400 if isinstance(expires, str) else None

@@ -8,7 +8,7 @@ names: `from package import module`.
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
@@ -25,6 +25,12 @@ class _Unloaded(ModuleType):
     """A module whose code has not run. Whatever is missing in it makes it run."""
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__path__":  # Each import of a name asks for it; packages have it.
+            raise AttributeError(name)
+        loader = self.__spec__.loader if self.__spec__ is not None else None
+        if isinstance(loader, _LateLoader) and name in loader.names:
+            source = loader.names[name]
+            return getattr(import_module(source), name) if source else _Late(self, name)
         # `from package import module` asks for it as an attribute first.
         inner = f"{self.__name__}.{name}"
         if "__path__" in vars(self) and PathFinder.find_spec(inner, self.__path__) is not None:
@@ -33,11 +39,24 @@ class _Unloaded(ModuleType):
         return ModuleType.__getattribute__(self, name)
 
 
+class _Late:
+    """Stands for a function of a module whose code has not run. Calling it makes it run."""
+
+    def __init__(self, module: ModuleType, name: str) -> None:
+        self._module = module
+        self._name = name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        load(self._module)
+        return getattr(self._module, self._name)(*args, **kwargs)
+
+
 class _LateLoader(Loader):
     """Each module has its own lock, as imports do: files that do not import each other in a circle cannot block."""
 
     def __init__(self, loader: Any, file: str | None) -> None:
         self._loader = loader
+        self.names: Mapping[str, str] = {}
         self._file = file
         self._was = _stamp(file)
         self._turn = threading.RLock()
@@ -75,7 +94,7 @@ def _stamp(file: str | None) -> tuple[int, int] | None:
 
 
 class _LateFinder(MetaPathFinder):
-    def __init__(self, packages: tuple[str, ...]) -> None:
+    def __init__(self, packages: Iterable[str]) -> None:
         self._packages = packages
 
     def find_spec(
@@ -86,6 +105,22 @@ class _LateFinder(MetaPathFinder):
             return spec
         if spec.submodule_search_locations is None or fullname in self._packages:
             spec.loader = _LateLoader(spec.loader, spec.origin)
+        return spec
+
+
+class _DeferringFinder(_LateFinder):
+    def __init__(self, names: Mapping[str, Mapping[str, str]]) -> None:
+        super().__init__(names)
+        self._names = names
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname not in self._names:
+            return None
+        spec = super().find_spec(fullname, path, target)
+        if spec is not None and isinstance(spec.loader, _LateLoader):
+            spec.loader.names = self._names[fullname]
         return spec
 
 
@@ -102,6 +137,15 @@ def lazily(*packages: str) -> Iterator[None]:
         yield
     finally:
         sys.meta_path.remove(finder)
+
+
+def defer(names: Mapping[str, Mapping[str, str]]) -> None:
+    """From now on, whoever imports one of these modules or packages gets it `lazily`.
+
+    For code of others that imports names from a module which it rarely uses: by module, then by name, the module that
+    defines it, or "" for a function, which is loaded when it is called. Other names load their module at once.
+    """
+    sys.meta_path.insert(0, _DeferringFinder(names))
 
 
 def is_loaded(module: ModuleType) -> bool:

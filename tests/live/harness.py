@@ -74,7 +74,7 @@ class HubProcess:
     port: int = field(factory=free_port)
     interface: str = "127.0.0.1"
     module_ports: range = field(factory=module_ports)
-    program: tuple[str, ...] = (str(Path(sys.executable).parent / "twistd"),)
+    program: tuple[str, ...] = (sys.executable, "-P", "-m", "parachute_hub")
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -94,8 +94,7 @@ class HubProcess:
 
     def spawn(self) -> "subprocess.Popen[bytes]":
         """Start the process without waiting for it."""
-        words = [*self.program, "-n", "--pidfile=", "parachute"]
-        words += ["--home", str(self.home), "--listen", f"tcp:{self.port}:interface={self.interface}"]
+        words = [*self.program, "--home", str(self.home), "--listen", f"tcp:{self.port}:interface={self.interface}"]
         if self.catalog:
             words += ["--catalog", str(self.catalog)]
         # A person's Python keeps what it has compiled; only a build machine is told not to.
@@ -148,7 +147,7 @@ class HubProcess:
         return found
 
     def stop(self, patience: float = 30.0) -> int:
-        """SIGTERM, as a platform stops a container; twistd then ends by that same signal."""
+        """SIGTERM, as a platform stops a container; the hub then ends by that same signal."""
         assert self.process is not None
         process, self.process = self.process, None
         process.send_signal(signal.SIGTERM)

@@ -36,7 +36,7 @@ _ASK = textwrap.dedent("""
     bearer = {"Authorization": "Bearer " + open("/parachute/operator.token").read().strip()}
     modules = {each["short"]: each for each in call(1939, "GET", "/api/modules", headers=bearer)["modules"]}
     hub = next(int(pid) for pid in os.listdir("/proc") if pid.isdigit()
-               and b"twistd" in open(f"/proc/{pid}/cmdline", "rb").read()
+               and b"-P\\0-m\\0parachute_hub" in open(f"/proc/{pid}/cmdline", "rb").read()
                and b"tini" not in open(f"/proc/{pid}/cmdline", "rb").read())
     listener = socket.socket(socket.AF_UNIX)
     listener.bind("/parachute/hub/socket")

@@ -284,7 +284,7 @@ class OldKernelTests(SynchronousTestCase):
     timeout = 120
 
     def running(self, isolation: str) -> HubProcess:
-        program = (sys.executable, "-m", "tests.live.old_kernel", str(Path(sys.executable).parent / "twistd"))
+        program = (sys.executable, "-m", "tests.live.old_kernel", sys.executable, "-m", "parachute_hub")
         found = hub(
             self, catalog=packed_examples(), environment={"PARACHUTE_ISOLATION": isolation}, program=program
         ).start()

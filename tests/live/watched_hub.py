@@ -1,4 +1,4 @@
-"""twistd that notes each write to the disk on the reactor's thread: `python -m tests.live.watched_hub` for `twistd`.
+"""A hub that notes each write to the disk on the reactor's thread: `python -m tests.live.watched_hub`.
 
 WATCHED names a file that gets a line for each: what, the path, and where in the hub. Writes count from `SIGUSR2` on, so
 that a hub may open its database and its keys before it serves anyone.
@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from twisted.scripts.twistd import run
+from parachute_hub.__main__ import main as main_of_hub
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 CHANGES = frozenset(
@@ -70,14 +70,13 @@ def _ours() -> list[traceback.FrameSummary]:
 
 
 def main() -> None:
-    """Watch, then be twistd."""
+    """Watch, then be the hub."""
     watch = Watch(os.environ["WATCHED"])
     for name in ("fsync", "fdatasync", "sync", "posix_fallocate"):
         watch.wrapped(name)
     sys.addaudithook(watch.audited)
     signal.signal(signal.SIGUSR2, watch.begin)
-    sys.argv[0] = "twistd"
-    run()
+    main_of_hub()
 
 
 if __name__ == "__main__":

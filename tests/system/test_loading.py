@@ -126,3 +126,39 @@ class WithoutTests(LateCase):
         with loading.without("json"):
             import json
         self.assertEqual(json.loads("1"), 1)
+
+
+class DeferTests(LateCase):
+    def deferred(self, names: dict[str, dict[str, str]]) -> None:
+        before = list(sys.meta_path)
+        loading.defer(names)
+        self.addCleanup(sys.meta_path.__setitem__, slice(None), before)
+
+    def test_names_are_imported_without_their_module(self) -> None:
+        """A class from where it is defined, a function once it is called; any other name loads the module."""
+        self.written(
+            {
+                "late_r": "from late_s import Kind\ndef double(x):\n    return 2 * x\nOTHER = 5\n",
+                "late_s": "class Kind: pass\n",
+                "late_t": "from late_r import Kind, double\nclass Special(Kind): pass\n",
+                "late_u": "from late_r import OTHER\n",
+            }
+        )
+        self.deferred({"late_r": {"Kind": "late_s", "double": ""}})
+        user = __import__("late_t")
+        module = sys.modules["late_r"]
+        self.assertFalse(loading.is_loaded(module))
+        self.assertEqual(user.double(21), 42)
+        self.assertTrue(loading.is_loaded(module))
+        self.assertIs(module.Kind, user.Kind)
+        self.assertEqual(__import__("late_u").OTHER, 5)
+
+    def test_another_name_loads_the_module(self) -> None:
+        self.written({"late_v": "X = 1\n", "late_w": "from late_v import X\n"})
+        self.deferred({"late_v": {"double": ""}})
+        self.assertEqual(__import__("late_w").X, 1)
+
+    def test_others_are_imported_as_ever(self) -> None:
+        self.written({"late_x": "X = 1\n"})
+        self.deferred({"late_y": {}})
+        self.assertTrue(loading.is_loaded(__import__("late_x")))

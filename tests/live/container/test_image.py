@@ -53,7 +53,7 @@ class ImageTests(ContainerTestCase):
 
     def test_signals_reach_the_whole_group(self) -> None:
         self.assertEqual(self.image["Entrypoint"][:2], ["tini", "-g"])
-        self.assertEqual(self.image["Cmd"], ["twistd", "-n", "--pidfile=", "parachute"])
+        self.assertEqual(self.image["Cmd"], ["python", "-P", "-m", "parachute_hub"])
 
     def test_a_module_cannot_put_a_command_before_the_image_s_own(self) -> None:
         self.assertEqual(self.env["PATH"].split(":")[-1], self.env["BUN_INSTALL_BIN"])
@@ -96,7 +96,7 @@ class ComposeTests(ContainerTestCase):
         hub = machine.adopt(f"{project}_hub_1", port=1939)
         hub.wait_phase("up")
         self.assertEqual(hub.healthcheck(), "healthy", done.stderr)
-        self.assertEqual([_owner(pid) for pid in hub.processes("twistd")], [1000])
+        self.assertEqual([_owner(pid) for pid in hub.processes("-P -m parachute_hub")], [1000])
         limit = hub.run("cat", "/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory.max").stdout
         self.assertEqual(limit.split(), [str(512 * MEBIBYTE)])
         self.assertEqual(hub.run("touch", "/opt/parachute/x").returncode, 1)

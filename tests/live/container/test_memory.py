@@ -70,7 +70,7 @@ class MemoryTests(ContainerTestCase):
         for short in ("vault", "scribe"):
             install(hub, short)
         wait_ready(hub, "vault", "scribe")
-        spared = [*hub.processes("twistd"), *hub.processes("@openparachute/vault/")]
+        spared = [*hub.processes("-P -m parachute_hub"), *hub.processes("@openparachute/vault/")]
         (eater,) = hub.processes("@openparachute/scribe/")
         self.assertEqual(hub.run("touch", "/parachute/scribe/eat", user=1000).returncode, 0)
         refused: list[int] = []
@@ -85,7 +85,9 @@ class MemoryTests(ContainerTestCase):
         self.assertEqual(refused, [])
         wait_ready(hub, "vault", "scribe")
         self.assertEqual(len(spared), 2)
-        self.assertEqual([*hub.processes("twistd"), *hub.processes("@openparachute/vault/")], spared, hub.log())
+        self.assertEqual(
+            [*hub.processes("-P -m parachute_hub"), *hub.processes("@openparachute/vault/")], spared, hub.log()
+        )
         self.assertEqual(len(hub.processes("@openparachute/scribe/")), 1)
 
     def packs(self) -> Path:

@@ -36,7 +36,7 @@ class SmokeTests(ContainerTestCase):
         hub = self.up()
         self.assertEqual(hub.run("cat", "/proc/1/comm").stdout, "tini\n")
         found = {_name(pid): _owner(pid) for pid in hub.group.members()}
-        self.assertEqual((found["tini"], found["twistd"]), (0, 1000))
+        self.assertEqual((found["tini"], found["python"]), (0, 1000))
         paths = [f"/parachute{rest}" for rest in ("", "/modules", "/tmp")]
         self.assertEqual(hub.run("stat", "-c", "%u", *paths).stdout.split(), ["1000"] * 3)
 

@@ -1,0 +1,54 @@
+"""Libraries that others import, and that an idle hub does not use: loaded when they are, not before."""
+
+from parachute_hub.system.loading import defer
+
+_UNUSED = (
+    "pdb",  # twisted.application.app, as the next four: for its debugger
+    "bdb",
+    "cmd",
+    "code",
+    "getpass",
+    "bz2",  # shutil
+    "calendar",  # twisted.web.http
+    "decimal",  # twisted.spread.jelly
+    "difflib",  # werkzeug: for its suggestions
+    "locale",  # subprocess, gettext
+    "logging",  # twisted.logger, werkzeug
+    "lzma",  # shutil
+    "mimetypes",  # werkzeug
+    "pkgutil",  # werkzeug
+    "ssl",  # http.client
+    "urllib.request",  # http.cookiejar
+)
+# By module and name, what Twisted, Klein and others import by name. "" is a function, or something else that is called.
+_NAMES = {
+    "asyncio": {"AbstractEventLoop": "", "Future": "", "iscoroutine": "asyncio.coroutines"},  # twisted.internet.defer
+    "cryptography.hazmat.primitives.serialization.ssh": dict.fromkeys(
+        (
+            "SSHCertificate",
+            "SSHCertificateBuilder",
+            "SSHCertificateType",
+            "SSHCertPrivateKeyTypes",
+            "SSHCertPublicKeyTypes",
+            "SSHPrivateKeyTypes",
+            "SSHPublicKeyTypes",
+            "load_ssh_private_key",
+            "load_ssh_public_identity",
+            "load_ssh_public_key",
+            "ssh_key_fingerprint",
+        ),
+        "",
+    ),
+    "cryptography.x509": {"load_pem_x509_certificate": "", "load_der_x509_certificate": ""},  # joserfc
+    "http.cookiejar": {"CookieJar": ""},  # twisted.web.client
+    "idna": {"decode": "", "encode": ""},  # hyperlink: for host names that are not ASCII
+    "klein": {"Klein": "klein._app"},
+    "pprint": {"pformat": ""},  # werkzeug
+    "twisted.spread.pb": {"Copyable": "twisted.spread.flavors", "ViewPoint": "twisted.spread.flavors"},  # twisted.web
+    "zipfile": {"ZipFile": ""},  # twisted.python.zippath
+}
+
+
+def defer_unused() -> None:
+    """Call it before Twisted is imported: for what is loaded by then, it comes too late."""
+    defer({**dict.fromkeys(_UNUSED, {}), **_NAMES})
