@@ -130,6 +130,7 @@ class MemoryGuard:
         self._hub = 0
         self._sizes: dict[str, int] = {}
         self._charged: int | None = None
+        self._bound: int | None = None
         self._clock: Any = None
         self._glances: LoopingCall | None = None
         self._pause = 0.0
@@ -149,7 +150,8 @@ class MemoryGuard:
         # Growth within the operator's limit is seen here alone.
         resting = limits.period if self._limit is not None and self._room.limit() is None else limits.resting_period
         self._loops = [rest.every(limits.period, resting, look, "Measuring memory")]
-        if self._room.limit() is not None:
+        self._bound = self._room.limit()
+        if self._bound is not None:
             self._pace(self._limits.glance)
 
     def stop(self) -> None:
@@ -168,13 +170,10 @@ class MemoryGuard:
             self._pace(self._limits.glance)
 
     def _pace(self, seconds: float) -> None:
-        def glance() -> Deferred[None]:
-            return Deferred.fromCoroutine(self.glance())
-
         if self._glances is not None and self._glances.running:
             self._glances.stop()
         self._pause = seconds
-        self._glances = every(self._clock, seconds, glance, "Glancing at memory")
+        self._glances = every(self._clock, seconds, self.glance, "Glancing at memory")
 
     def history(self, short: str) -> MemoryHistory | None:
         """The module's memory during the last day; None if it never ran."""
@@ -189,7 +188,7 @@ class MemoryGuard:
 
         Outside a container the cgroup includes other programs, while the operator's limit applies to the hub alone.
         """
-        limit = self._room.limit()
+        limit = self._bound = self._room.limit()
         if limit is None and self._limit is not None:
             return Container(self._ours, self._limit, self._hub)
         return Container(self._room.used(), min(filter(None, (limit, self._limit)), default=None), self._hub)
@@ -231,29 +230,33 @@ class MemoryGuard:
                 keep = partial(self._in_thread, groups.keep, module.short, module.allowance)
                 await self._failures.wait(f"Limiting {module.short}", keep)
 
-    async def glance(self) -> None:
-        """Read the memory in use; if it runs full, measure the modules and kill the one that takes it."""
+    def glance(self) -> "Deferred[None] | None":
+        """Read the memory in use; if it runs full, measure the modules and kill the one that takes it.
+
+        Where the limit is another one now, the next measurement sees it.
+        """
         now, limits = self._clock.seconds(), self._limits
-        before, limit, since = self._charged, self._room.limit(), now - self._glanced_at
+        before, limit, since = self._charged, self._bound, now - self._glanced_at
         self._charged = charged = self._room.charged()
         self._glanced_at = now
         if before is None or charged is None or limit is None:
-            return
+            return None
         if self._attended or charged - before >= limits.stirring:
             self._attended, self._calm_at = False, now + limits.calm
         full = runs_full(before, charged, since, limit, limits)
         # File pages count too, which the kernel drops without delay.
         used = (self._room.used() or 0) if full or charged >= limit * limits.near else 0
-        full = full and used >= limit // 2
-        if full and not self._killing:
-            self._killing = True
-            try:
-                await self._kill_what_grows()
-            finally:
-                self._killing = False
         pause = limits.glance if now < self._calm_at or used >= limit * limits.near else limits.rest
         if pause != self._pause and self._glances is not None:
             self._pace(pause)
+        if not full or used < limit // 2 or self._killing:
+            return None
+        self._killing = True
+        return Deferred.fromCoroutine(self._kill_what_grows()).addBoth(self._killed)
+
+    def _killed(self, result: Any) -> Any:
+        self._killing = False
+        return result
 
     async def _kill_what_grows(self) -> None:
         running = self._modules.alive()
