@@ -245,8 +245,9 @@ class Front(Factory):
         if share is None:
             return access_rules.TOO_MANY_WEBSOCKETS if request.upgrade else pages.busy(mount.short)
         wait: Wait | None = None
-        if asleep:
-            # Its place among those that wait is taken once it waits: some are answered before.
+        if asleep or no_room is not None:
+            # Its place among those that wait is taken once it waits: some are answered before. What is vetted comes
+            # later, to a module that may be asleep by then.
             wait = partial(self._wake, mount, passage.caller.address)
         recorder: Recorder = self
         if what != "none":
@@ -258,9 +259,12 @@ class Front(Factory):
     async def _wake(self, mount: Mount, address: str) -> ErrorResponse | None:
         """Wait until the module answers. Returns what to tell the client if it does not."""
         modules = self.backend.modules
-        place = self._waking.take(address)
+        view = modules.view(mount.short)
+        if view is not None and view.answers(mount.port):
+            return None
+        place = self._waking.take(address) if view is not None and view.wakes else None
         if place is None:
-            return pages.unavailable(mount.short, modules.view(mount.short), self.seconds())
+            return pages.unavailable(mount.short, view, self.seconds())
         try:
             has_room = await modules.wake(mount.short)
         finally:

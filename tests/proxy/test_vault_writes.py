@@ -185,6 +185,33 @@ class AssistantTests(Case):
             self.assertIn(b"200 OK", client.take())
             self.assertTrue(client.connected)
 
+    def test_a_message_waits_for_a_module_that_fell_asleep_meanwhile(self) -> None:
+        """Between its head and its last byte, in which nobody seemed to use the module. Or that sleeps all along."""
+        body, views = json.dumps(call("query-notes")).encode(), self.rig.modules.views
+        request = get("/vault/kim/mcp", f"Content-Length: {len(body)}", KEY, method="POST") + body
+        awake, asleep = ModuleView("ready", port=2001), ModuleView("asleep", "Nobody used it.", wakes=True)
+        for before in (awake, asleep):
+            views["vault"] = before
+            client = self.rig.client()
+            client.deliver(request[:-9])
+            views["vault"] = asleep
+            sockets = len(self.rig.modules.sockets)
+            client.deliver(request[-9:])
+            self.assertEqual((len(self.rig.modules.sockets), client.take()), (sockets, b""))
+            views["vault"] = awake
+            self.rig.modules.waking.pop().callback(True)
+            module = self.rig.modules.newest
+            self.assertEqual(module.take().partition(b"\r\n\r\n")[2], body)
+            module.deliver(ok(b"{}"))
+            self.assertIn(b"200 OK", client.take())
+
+    def test_a_message_for_a_module_that_stopped_meanwhile_is_told_so(self) -> None:
+        client = self.sends(b"[]", 3)
+        self.rig.modules.views["vault"] = ModuleView("stopped", "You stopped it.")
+        client.deliver(b" ")
+        self.assertIn(b"You stopped it.", client.take())
+        self.assertEqual((self.rig.modules.sockets, self.rig.modules.waking), ([], []))
+
     def test_a_chunked_message_is_read_too(self) -> None:
         for name, works in (("query-notes", True), ("create-note", False)):
             body = json.dumps(call(name)).encode()
