@@ -18,6 +18,8 @@ from parachute_hub.system.log_lines import visible
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command. Exit codes: 0 success, 1 failure, 2 invalid arguments, 3 no running hub. Never a traceback."""
     words = sys.argv[1:] if words is None else words
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
     if "_ARGCOMPLETE" in os.environ:
         completion.complete(parser())
     arguments = parser(first_word(words)).parse_args(words)
@@ -42,7 +44,7 @@ def main(words: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        _say(f"{error.filename}: {error.strerror}.")
+        _say(f"{error.filename or 'Writing failed'}: {error.strerror}.")
         return 1
 
 

@@ -10,16 +10,36 @@ from parachute_hub.cli.which_hub import client_of
 _WITH_HUB: Final = frozenset({"logs", "restart"})
 """Words that take `hub` in place of a module."""
 
+_ELSEWHERE: Final = {
+    **dict.fromkeys(("ls", "list", "ps"), "status"),
+    **dict.fromkeys(("users", "user", "accounts", "members"), "people"),
+    **dict.fromkeys(("add", "get"), "install"),
+    **dict.fromkeys(("remove", "rm", "delete"), "uninstall"),
+    **dict.fromkeys(("run", "up"), "serve"),
+    "log": "logs",
+    "down": "stop",
+    "restore": "backup",
+    "backups": "backup",
+}
+"""What other commands call a word."""
+
+# Below that, what is found is rarely what was meant.
+_ALIKE: Final = 0.7
+
 
 def meant(wanted: str, names: Iterable[str]) -> str:
     """A question after the name that is spelled most alike; empty if none is.
 
     >>> meant("helo", ["vault", "hello"]), meant("xyzzy", ["vault"])
     ('Did you mean hello?', '')
+    >>> meant("ls", ["logs", "status"]), meant("nope", ["notes"])
+    ('Did you mean status?', '')
     """
     from difflib import get_close_matches
 
-    close = get_close_matches(wanted, list(names), n=1)
+    known = list(names)
+    close = [word for word in (_ELSEWHERE.get(wanted),) if word in known]
+    close = close or get_close_matches(wanted, known, n=1, cutoff=_ALIKE)
     return f"Did you mean {close[0]}?" if close else ""
 
 

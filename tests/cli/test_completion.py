@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
@@ -63,6 +63,8 @@ class WordTests(SynchronousTestCase):
             (["updates", "vault", "nihgt"], "Did you mean night?"),
             (["service", "instal"], "Did you mean install?"),
             (["xyzzy"], "there is no 'xyzzy'.\n"),
+            (["ls"], "Did you mean status?"),
+            (["users"], "Did you mean people?"),
             (["service", "xyzzy"], "Choose from: install, status, uninstall."),
             (["settings", "channel", "beta"], "Choose from: latest, rc."),
             (["logs", "-n", "few"], "parachute: -n/--lines: 'few' is not a whole number."),
@@ -73,6 +75,15 @@ class WordTests(SynchronousTestCase):
                 main(words)
             self.assertEqual(caught.exception.code, 2, words)
             self.assertIn(said, out.getvalue())
+
+    def test_help_is_a_word_as_well(self) -> None:
+        for words, said in (
+            (["help"], "Show every module and its state."),
+            (["help", "logs"], "only the last N lines"),
+        ):
+            with redirect_stdout(StringIO()) as out, self.assertRaises(SystemExit) as caught:
+                main(words)
+            self.assertEqual((caught.exception.code, said in out.getvalue()), (0, True), words)
 
     def test_a_missing_word_is_answered_with_the_help(self) -> None:
         for words, said in (([], "Show every module and its state."), (["people"], "Show who has an account.")):
