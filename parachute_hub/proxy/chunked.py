@@ -28,6 +28,15 @@ class Chunked:
         self._line = b""
         self._trailers = 0
 
+    @property
+    def left(self) -> int:
+        """Bytes to come of the chunk that has begun; 0 between two."""
+        return self._left
+
+    def skip(self, count: int) -> None:
+        """So many bytes, fewer than are `left`, were passed on without being parsed."""
+        self._left -= count
+
     def feed(self, data: bytes) -> int:
         """Parse the next piece. Returns the index just after the body's end, or -1 if it continues.
 
@@ -118,3 +127,12 @@ class RequestBody:
         data = data[: self._left] if rest else data
         self._left -= len(data)
         return data, rest, not self._left
+
+    @property
+    def left(self) -> int:
+        """Bytes to come; 0 if that is not known, as in chunks."""
+        return self._left
+
+    def skip(self, count: int) -> None:
+        """So many bytes, fewer than are `left`, were passed on without being taken."""
+        self._left -= count

@@ -1,6 +1,7 @@
 """One client connection: parses requests strictly and one at a time, tracks bodies, and enforces deadlines."""
 
 from collections.abc import Callable
+from functools import partial
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Protocol as BaseProtocol
@@ -17,7 +18,7 @@ from parachute_hub.proxy.head import HEAD_END, LINE_END, BadMessage, RequestHead
 from parachute_hub.proxy.holding import Held
 from parachute_hub.proxy.interfaces import Handler, ReadState, Socket, TunnelEnd
 from parachute_hub.proxy.plan import Plan
-from parachute_hub.proxy.routes import ErrorResponse
+from parachute_hub.proxy.routes import ErrorResponse, bad_request
 from parachute_hub.proxy.transport import not_connected
 
 _log = Logger()
@@ -193,7 +194,7 @@ class Connection(Held, BaseProtocol):
         if self.state is _BODY:
             self._check_rate(now)
         elif self.state is _HEAD and self._buffer:
-            self._refuse(_bad(408, "The request's head did not arrive in time."))
+            self._refuse(bad_request(408, "The request's head did not arrive in time."))
         elif self.state is _HEAD:
             self.transport.loseConnection()
         else:
@@ -222,14 +223,6 @@ class Connection(Held, BaseProtocol):
         if self.state is not _BODY:
             self.deadline = None
 
-    def end_soon(self) -> None:
-        """Shutting down: close once no request is in progress."""
-        self.close = True
-        if self.state is _HEAD and not self._buffer:
-            self.transport.loseConnection()
-        elif self._tunnel is not None:
-            self._tunnel.hub_closes()
-
     def waited_for(self) -> None:
         """The hub waits for the client, or holds more for it than before."""
         self.held_back = True
@@ -247,7 +240,7 @@ class Connection(Held, BaseProtocol):
             self._window_bytes = 0
             self.deadline = now + limits.body_window
             return
-        self._refuse(_bad(408, "The request's body arrives too slowly."))
+        self._refuse(bad_request(408, "The request's body arrives too slowly."))
 
     def _drop_handler(self) -> None:
         if (handler := self._handler) is not None:
@@ -286,14 +279,14 @@ class Connection(Held, BaseProtocol):
         self._scanned = 0
         self._moves()
         if end > self._dispatcher.limits.head_bytes:
-            self._refuse(_bad(431, "The request's head is too large."))
+            self._refuse(bad_request(431, "The request's head is too large."))
             return False
         raw = bytes(buffer[:end])
         self._buffer = buffer[end + 4 :]
         try:
             plan = self._dispatcher.plan(self.peer, raw, self._tls)
         except BadMessage as bad:
-            self._refuse(_bad(bad.status, bad.why))
+            self._refuse(bad_request(bad.status, bad.why))
             return False
         except Exception:
             _log.failure("A request from {peer} could not be planned", peer=self.peer)
@@ -306,7 +299,7 @@ class Connection(Held, BaseProtocol):
         limits = self._dispatcher.limits
         bad = refuse_begun(buffer, self._scanned, limits.head_bytes)
         if bad is not None:
-            self._refuse(_bad(bad.status, bad.why))
+            self._refuse(bad_request(bad.status, bad.why))
             return
         if not self._scanned:
             self.deadline = self._dispatcher.now + limits.head_seconds
@@ -368,7 +361,7 @@ class Connection(Held, BaseProtocol):
         try:
             data, rest, complete = self._body.take(data)
         except BadMessage as bad:
-            self._refuse(_bad(bad.status, bad.why))
+            self._refuse(bad_request(bad.status, bad.why))
             return
         if complete:
             self.state = _RESPONSE
@@ -380,6 +373,15 @@ class Connection(Held, BaseProtocol):
             handler.body(data)
         if complete and self._handler is handler:
             handler.body_done()
+
+    def splice(self, target: Socket, passed: Callable[[int], None]) -> None:
+        """Let the rest of the request's body, all but its last byte, go to this socket without being read here."""
+        sockets.splice(self.transport, target, self._body.left - 1, partial(self._passed, passed))
+
+    def _passed(self, passed: Callable[[int], None], count: int) -> None:
+        self._window_bytes += count
+        self._body.skip(count)
+        passed(count)
 
     def _close(self) -> None:
         """Close our side and keep reading briefly: closing with unread bytes would discard the response in transit."""
@@ -393,7 +395,3 @@ class Connection(Held, BaseProtocol):
             return
         self.deadline = self._dispatcher.now + self._dispatcher.limits.linger_seconds
         sockets.close_write(self.transport)
-
-
-def _bad(status: int, why: str) -> ErrorResponse:
-    return ErrorResponse(status, "bad_request", why, close=True)

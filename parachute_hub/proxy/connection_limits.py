@@ -9,9 +9,10 @@ from typing import Protocol
 from parachute_hub.proxy.client_address import is_loopback
 from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.limits import Limits
+from parachute_hub.proxy.splice import MOST_PIPES
 
-# File descriptors reserved for everything else: the database, children's pipes, files, probes.
-_RESERVED = 128
+# File descriptors reserved for everything else: the database, children's pipes, files, probes, pipes of long bodies.
+_RESERVED = 128 + 2 * MOST_PIPES
 _WANTED = 65_536
 # How many clients Twisted may accept in one batch (it at most doubles this), and so how many may exceed the limit,
 # because a batch cannot be interrupted.

@@ -103,10 +103,16 @@ class Exchange:
     def body(self, data: bytes) -> None:
         """Forward a piece of the request body, or buffer it until connected."""
         self._received += len(data)
-        if self._received > PROVEN and not self._upload_trusted and self._upstream is not None:
-            self._upload_trusted = True
-            trust_upload(self._upstream.transport)
+        upstream = self._upstream
+        if self._received > PROVEN and upstream is not None:
+            if not self._upload_trusted:
+                self._upload_trusted = True
+                trust_upload(upstream.transport)
+            self._connection.splice(upstream.transport, self._received_past)
         self._send(chunk(data) if self._request.chunked else data)
+
+    def _received_past(self, count: int) -> None:
+        self._received += count
 
     def body_done(self) -> None:
         """The request body is complete."""
@@ -210,10 +216,16 @@ class Exchange:
     def got_body(self, data: bytes) -> None:
         """Send more of the response body."""
         self._sent += len(data)
-        if self._sent > PROVEN and not self._trusted and self._upstream is not None:
-            self._trusted = True
-            trust_reader(self._connection.transport, self._upstream.transport)
-        self._connection.put(chunk(data) if self._rechunked else data)
+        connection, upstream = self._connection, self._upstream
+        if self._sent > PROVEN and upstream is not None:
+            if not self._trusted:
+                self._trusted = True
+                trust_reader(connection.transport, upstream.transport)
+            upstream.splice(connection.transport, self._sent_past)
+        connection.put(chunk(data) if self._rechunked else data)
+
+    def _sent_past(self, count: int) -> None:
+        self._sent += count
 
     def got_end(self) -> None:
         """The response is complete."""

@@ -32,9 +32,10 @@ def fitting(clients: Iterable[KeptClient]) -> list[KeptClient]:
 
 
 class Held:
-    """The part of a Connection that holds it and lets it go on."""
+    """The part of a Connection that holds it, lets it go on, and ends it with the hub."""
 
     state: ReadState
+    close: bool
     transport: Socket
     deadline: float | None
     _dispatcher: Dispatcher[Any]
@@ -66,6 +67,14 @@ class Held:
         if self.state in (ReadState.BODY, ReadState.RESPONSE):
             return self._handler is None or not self._handler.endless()
         return self.state is ReadState.LINGER
+
+    def end_soon(self) -> None:
+        """Shutting down: close once no request is in progress."""
+        self.close = True
+        if self.state is ReadState.HEAD and not self._buffer:
+            self.transport.loseConnection()
+        elif self._tunnel is not None:
+            self._tunnel.hub_closes()
 
     def end_stream(self) -> None:
         """End a WebSocket or an event stream: its client connects again."""

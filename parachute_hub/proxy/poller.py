@@ -5,6 +5,7 @@ to watch. Here it does the former for many events at once, and a write is one ca
 """
 
 import select
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -16,9 +17,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from parachute_hub.proxy.interfaces import Attach, Socket, unattached
+from parachute_hub.proxy.splice import Pipes, Run
 
 # How often, and for how many sockets at once, the kernel is asked before the reactor has its turn again.
 _ROUNDS, _BATCH = 4, 32
+# How often in one turn a socket hands over what has arrived of a long body.
+_TURNS = 8
 # Numbers of Linux. Elsewhere there is no Poller.
 _IN, _OUT = 0x1, 0x4
 _BOTH = _IN | _OUT
@@ -43,6 +47,7 @@ class Poller:
         self._reactor = reactor
         self._epoll = select.epoll()
         self._sockets: dict[int, PolledSocket] = {}
+        self.pipes = Pipes()
 
     def attach(self, transport: Socket, protocol: IProtocol) -> Socket:
         """A faster transport in place of a plain TCP one; all others, such as TLS, stay."""
@@ -106,6 +111,7 @@ class PolledSocket:
     __slots__ = (
         *("bufferSize", "socket", "_poller", "_shell", "_receive", "_half_closes", "_number", "_watched", "_reading"),
         *("_queue", "_producer", "_pulls", "_paused", "_direct", "_released", "_closing", "_half_closed", "_read_over"),
+        *("_incoming", "_outgoing"),
     )
 
     def __init__(self, poller: Poller, shell: Connection, protocol: IProtocol) -> None:
@@ -127,31 +133,46 @@ class PolledSocket:
         self._released = False
         self._closing = False
         self._half_closed = False
+        self._incoming: Run | None = None
+        self._outgoing: Run | None = None
         shell.pauseProducing()
         self._watch()
 
     @property
     def queued(self) -> int:
-        """Bytes that the kernel has not taken yet."""
-        return len(self._queue)
+        """Bytes that the kernel has not taken yet, or that wait in a pipe."""
+        return len(self._queue) + (self._incoming.size if self._incoming is not None else 0)
 
     def ready(self, event: int) -> None:
         """Read or write, as the kernel says."""
         if event & ~_BOTH:
             self._fail(b"")
             return
-        if event & _IN and self._reading:
+        turns = _TURNS if event & _IN else 0
+        while turns and self._reading:
+            turns -= 1
+            if self._outgoing is not None:
+                if self._outgoing.pull(self._number):
+                    continue
+                if self._outgoing.left:
+                    if turns == _TURNS - 1:
+                        # Nothing came, though the kernel said so: reading tells why.
+                        self._outgoing.stop()
+                    break
+                self._outgoing = None
             try:
                 data = self.socket.recv(self.bufferSize)
             except BlockingIOError:
-                return
+                break
             except OSError:
                 self._fail(b"")
                 return
-            if data:
-                self._receive(data)
-            else:
+            if not data:
                 self._read_end()
+                break
+            self._receive(data)
+            if self._outgoing is None:
+                break
         if event & self._watched & _OUT:
             self._flush()
 
@@ -159,7 +180,8 @@ class PolledSocket:
         """Send at once, unless something is queued."""
         if self._direct:
             try:
-                sent = self.socket.send(data)
+                # What comes through a pipe follows at once.
+                sent = self.socket.send(data) if self._incoming is None else self.socket.send(data, socket.MSG_MORE)
             except BlockingIOError:
                 sent = 0
             except OSError:
@@ -175,15 +197,47 @@ class PolledSocket:
             return
         self._direct = False
         self._queue += data
-        if len(self._queue) > self.bufferSize and self._producer is not None and not self._pulls:
-            self._paused = True
-            self._producer.pauseProducing()
+        if len(self._queue) > self.bufferSize:
+            self._pause_producer()
+        self._watch()
+
+    def splice(self, target: Socket, count: int, passed: Callable[[int], None]) -> bool:
+        """Let the next `count` bytes go straight to another socket, whose producer reads from this one. False if that
+        is not possible now. `passed` is told how many have gone: fewer, if the rest has to be read after all.
+        """
+        if self._outgoing is not None or not self._reading or not isinstance(target, PolledSocket):
+            return False
+        self._outgoing = target.open_pipe(count, passed)
+        return self._outgoing is not None
+
+    def open_pipe(self, count: int, passed: Callable[[int], None]) -> Run | None:
+        """A pipe whose content is the head of the queue. None while there is a queue, or no producer to pause."""
+        if not self._direct or self._incoming is not None or self._producer is None or self._pulls:
+            return None
+        pipes = self._poller.pipes
+        pipe = pipes.take()
+        if pipe is not None:
+            self._incoming = Run(self, pipes, pipe, count, passed)
+        return self._incoming
+
+    @property
+    def takes_pipe(self) -> bool:
+        """Whether what comes through the pipe now would be sent in its order, and the source be paused in time."""
+        return self._producer is not None and not (self._queue or self._closing or self._half_closed)
+
+    def feed(self, run: Run, full: bool = False) -> None:
+        """Send what has come through the pipe. Its end is given back when the run is over."""
+        if self._direct and self._push(run) or self._released:
+            return
+        self._direct = False
+        if full or run.size > self.bufferSize:
+            self._pause_producer()
         self._watch()
 
     def loseConnection(self) -> None:
         self._closing = True
         self._reading = self._direct = False
-        if self._queue or self._pulls:
+        if self.queued or self._pulls:
             self._watch()
         else:
             self._release()
@@ -195,7 +249,7 @@ class PolledSocket:
             return
         self._half_closed = True
         self._direct = False
-        if not self._queue:
+        if not self.queued:
             self._shell.loseWriteConnection()
 
     def abortConnection(self) -> None:
@@ -235,7 +289,7 @@ class PolledSocket:
         self._producer = None
         self._pulls = self._paused = False
         self._shell.unregisterProducer()
-        if self._closing and not self._queue:
+        if self._closing and not self.queued:
             self.loseConnection()
         elif not self._released:
             self._watch()
@@ -252,13 +306,15 @@ class PolledSocket:
         return address
 
     def _watch(self) -> None:
-        wanted = (_IN if self._reading else 0) | (_OUT if self._queue or self._pulls else 0)
+        wanted = (_IN if self._reading else 0) | (_OUT if self.queued or self._pulls else 0)
         if wanted != self._watched:
             before, self._watched = self._watched, wanted
             self._poller.watch(self._number, self, before, wanted)
 
     def _flush(self) -> None:
         """The kernel has room."""
+        if self._incoming is not None and not self._push(self._incoming):
+            return
         if self._queue:
             try:
                 sent = self.socket.send(self._queue)
@@ -300,7 +356,8 @@ class PolledSocket:
     def _fail(self, data: bytes) -> None:
         """The connection is broken: the shell finds out how when it goes on. `data` is what could not be sent."""
         reading = self._reading
-        rest = bytes(self._queue) + data
+        piped = self._incoming.rest() if self._incoming is not None else b""
+        rest = piped + self._queue + data
         self._release()
         if rest:
             self._shell.write(rest)
@@ -315,4 +372,29 @@ class PolledSocket:
         self._reading = self._direct = self._pulls = False
         self._receive = _nobody
         self._queue.clear()
+        if self._outgoing is not None:
+            self._outgoing.stop()
+            self._outgoing = None
+        if self._incoming is not None:
+            self._incoming.end()
+            self._incoming = None
         self._watch()
+
+    def _pause_producer(self) -> None:
+        if self._producer is not None and not self._pulls:
+            self._paused = True
+            self._producer.pauseProducing()
+
+    def _push(self, run: Run) -> bool:
+        """Hand what is in the pipe to the kernel; true once that is all."""
+        try:
+            run.push(self._number)
+        except OSError:
+            self._fail(b"")
+            return False
+        if run.size:
+            return False
+        if not run.left:
+            self._incoming = None
+            run.end()
+        return True

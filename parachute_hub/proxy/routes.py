@@ -105,6 +105,11 @@ class ErrorResponse:
     close: bool = False
 
 
+def bad_request(status: int, why: str) -> ErrorResponse:
+    """The answer to bytes that are not a request, or not one to wait for."""
+    return ErrorResponse(status, "bad_request", why, close=True)
+
+
 Decision: TypeAlias = ToSite | ToModule | ErrorResponse
 _TO_SITE = ToSite()
 NOT_FOUND = ErrorResponse(404, "not_found", "not found")

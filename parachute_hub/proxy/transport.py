@@ -6,6 +6,7 @@ import fcntl
 import socket
 import struct
 import termios
+from collections.abc import Callable
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import ISSLTransport
@@ -26,6 +27,9 @@ _FIRST_UNSENT, UNSENT = 8 * 1024, 64 * 1024
 _FIRST_UNREAD, _UNREAD = 8 * 1024, 128 * 1024
 # What the kernel may hold of an upload for its module.
 _UPLOAD = 256 * 1024
+# A body of which so much is to come is worth a pipe. A frame around its parts is read in small pieces.
+_LONG = 64 * 1024
+FRAME_READ = 64
 # What a module's kernel side holds depends on it: the buffer for sending has room for a multiple of the segments that
 # were acknowledged, each rounded up to a power of two after 900 bytes of overhead.
 _SEGMENT = 1400
@@ -104,6 +108,14 @@ def trust_upload(module: Socket) -> None:
     """The module takes what it is sent: a larger buffer makes a long upload cheaper."""
     if hasattr(module, "socket"):
         _set(module.socket, (socket.IPPROTO_TCP, _NOTSENT_LOWAT, _UPLOAD))
+
+
+def splice(source: Socket, target: Socket, count: int, passed: Callable[[int], None]) -> bool:
+    """Let the next `count` bytes from `source` go to `target` without being read, if they are many and both can.
+
+    `passed` is told whenever some have gone. If something comes between, the rest is read as before.
+    """
+    return count >= _LONG and isinstance(source, PolledSocket) and source.splice(target, count, passed)
 
 
 def _set(handle: socket.socket, *options: tuple[int, int, int]) -> None:

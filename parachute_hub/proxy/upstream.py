@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from enum import Enum, auto
+from functools import partial
 from typing import Protocol, TypeAlias
 
 from twisted.internet.error import ConnectionDone
@@ -12,7 +13,7 @@ from twisted.python.failure import Failure
 from parachute_hub.proxy.chunked import Chunked
 from parachute_hub.proxy.head import HEAD_END, BadMessage, ResponseHead
 from parachute_hub.proxy.interfaces import Attach, BodyKind, Socket
-from parachute_hub.proxy.transport import FIRST_READ, not_connected, unread, unsent
+from parachute_hub.proxy.transport import FIRST_READ, FRAME_READ, STREAM_READ, not_connected, splice, unread, unsent
 
 # Maximum 1xx responses before the final one; a module that sends more is in a loop.
 _MAX_INTERIM = 16
@@ -173,6 +174,23 @@ class Upstream(BaseProtocol):
             self._paused = False
             self.transport.resumeProducing()
 
+    def splice(self, target: Socket, passed: Callable[[int], None]) -> None:
+        """Let what is known to come of the body, all but its last byte, go to this socket without being read here."""
+        chunked = self._state is _CHUNKED
+        left = self._chunks.left if chunked else self._left
+        spliced = splice(self.transport, target, left - 1, partial(self._passed, passed))
+        if chunked and left:
+            # What follows a long chunk is the size of the next.
+            self.transport.bufferSize = FRAME_READ if spliced else STREAM_READ
+
+    def _passed(self, passed: Callable[[int], None], count: int) -> None:
+        self._received += count
+        if self._state is _CHUNKED:
+            self._chunks.skip(count)
+        else:
+            self._left -= count
+        passed(count)
+
     def late(self) -> None:
         """The head of a response began long ago."""
         if self._state is _HEAD and self._buffer:
@@ -298,6 +316,8 @@ class Upstream(BaseProtocol):
         if part:
             sink.got_body(part)
         if last and self._sink is sink:
+            if self.transport.bufferSize == FRAME_READ:
+                self.transport.bufferSize = STREAM_READ
             self._finish(sink)
 
     def _part_of_chunks(self, data: bytes) -> tuple[bytes, bool]:

@@ -31,6 +31,8 @@ class FakeSocket:
     turn later.
     """
 
+    bufferSize = 64 * 1024
+
     def __init__(self, protocol: Protocol, peer: str = "127.0.0.1", clock: Clock | None = None) -> None:
         self.protocol = protocol
         self.peer = peer
