@@ -128,12 +128,20 @@ class DeviceRequests:
         return Begun(device_code=secret, user_code=await self._write(add))
 
     async def find(self, text: str, *, address: str, user_id: str, actor: str = "") -> DeviceCode:
-        """The request whose code a person typed. Raises Refused 400 for a wrong one, 429 after too many tries."""
+        """The request whose code a person typed. Raises Refused 400 for a wrong one, 429 after too many tries.
+
+        What cannot be a code is a slip, not a guess: it uses up no try.
+        """
+        code = policy.typed(text)
+        if not code:
+            raise Refused(
+                400, "wrong_code", "A code has eight letters, none of them a vowel. Compare it with your device."
+            )
         for who in (network_of(address), user_id):
             self._tries.use(who)
 
         def look() -> DeviceCode | None:
-            tried = policy.decide_try(policy.typed(text), self._codes.waiting(self._clock.seconds()))
+            tried = policy.decide_try(code, self._codes.waiting(self._clock.seconds()))
             for missed in tried.missed:
                 self._codes.put(missed)
                 if missed.state == "ended":

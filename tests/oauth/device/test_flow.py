@@ -114,6 +114,13 @@ class GrantTests(DeviceCase):
         self.assertEqual(self.type(begun["user_code"], Sec_Fetch_Site="cross-site").status, 403)
         self.assertEqual(self.send("POST", "/oauth/device", form={}).status, 303)
 
+    def test_a_slip_is_no_guess(self) -> None:
+        begun = self.begin().json
+        for slip in ("", "BCDF", "BCDF-GHJA", "1234-5678", f"{begun['user_code']}B") * 4:
+            page = self.type(slip)
+            self.assertEqual((page.status, "eight letters" in page.text), (400, True), slip)
+        self.assertEqual(self.press(self.type(begun["user_code"])).status, 200)
+
     def test_guessing_ends(self) -> None:
         """Five wrong halves end a code; fifteen tries in ten minutes are the most for an address and for a person."""
         begun = self.begin().json
