@@ -25,7 +25,7 @@ from parachute_hub.app.address_change import AddressChange, AllowedHosts
 from parachute_hub.app.backup import build_backups
 from parachute_hub.app.composition import Composition
 from parachute_hub.app.context import ProcessContext
-from parachute_hub.app.elsewhere import introduce, renewing
+from parachute_hub.app.elsewhere import renewing
 from parachute_hub.app.entrance import Entrance, boot_accounts
 from parachute_hub.app.foundation import Foundation
 from parachute_hub.app.installed import ModuleStatusViews, RouteTables
@@ -76,8 +76,7 @@ async def compose(core: ProcessContext, on: Foundation, entrance: Entrance) -> C
     )
     core.phase.disk = probe.state
     resolve = partial(_resolve, core)
-    oauth = on.oauth.keep(_oauth(core, engine, database, origin, resolve))
-    introduce(engine.elsewhere, oauth.issuer.for_service)
+    oauth = _oauth(core, engine, database, origin, resolve)
     care = vault_care(core, engine, accounts)
     backups = build_backups(core, engine, sealer, origin.issuer, resolve, accounts)
     notices = build_notices(core, engine, sealer, origin.issuer, resolve, accounts.trail.done)
@@ -100,6 +99,7 @@ async def compose(core: ProcessContext, on: Foundation, entrance: Entrance) -> C
     )
     audit.follow(engine.bus, accounts)
     await oauth.boot()
+    on.oauth.keep(oauth)
 
     hosts = AllowedHosts(
         origin, lambda: bool(core.settings.origin or origin.stored() or accounts.setup.progress.reached)

@@ -24,8 +24,10 @@ from parachute_hub.system.records import frozen
 from parachute_hub.system.timers import every
 
 if TYPE_CHECKING:
+    from parachute_hub.app.late import Late
     from parachute_hub.elsewhere.linking import Linking
     from parachute_hub.elsewhere.moving import Mover
+    from parachute_hub.oauth.assemble import OAuth
 
 _log = Logger()
 # It opens nothing anywhere; what counts is the audience.
@@ -94,9 +96,14 @@ def build_links(
     )
 
 
-def introduce(links: Links, for_service: Callable[..., Awaitable[str]]) -> None:
-    """Let the issuer (`Issuer.for_service`) make the tokens that show the hub to upstreams."""
-    links.mint = lambda audience: for_service((_SCOPE,), lifetime=300.0, audience=audience)
+def introduce(links: Links, oauth: "Late[OAuth]") -> None:
+    """Let the issuer, once it is there, make the tokens that show the hub to upstreams."""
+
+    async def mint(audience: str) -> str:
+        issuer = (await oauth.soon()).issuer
+        return await issuer.for_service((_SCOPE,), lifetime=300.0, audience=audience)
+
+    links.mint = mint
 
 
 def build_mover(

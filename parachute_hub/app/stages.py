@@ -28,7 +28,7 @@ from parachute_hub.system.loading import lazily
 with lazily():
     from parachute_hub.accounts import static_files
     from parachute_hub.accounts.setup import pages as setup_pages
-    from parachute_hub.app import compose, entrance, runtime
+    from parachute_hub.app import compose, elsewhere, entrance, runtime
 
 if TYPE_CHECKING:
     from parachute_hub.app.composition import Composition
@@ -80,7 +80,9 @@ async def start(core: ProcessContext) -> "Composition":
 
 async def _start_modules(core: ProcessContext, on: Foundation) -> None:
     await _loaded(core, runtime)
-    await runtime.start_modules(core, on.engine.keep(runtime.build_engine(core, on.origin)))
+    engine = on.engine.keep(runtime.build_engine(core, on.origin))
+    elsewhere.introduce(engine.elsewhere, on.oauth)
+    await runtime.start_modules(core, engine)
 
 
 async def _loaded(core: ProcessContext, *code: ModuleType) -> None:
