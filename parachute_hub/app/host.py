@@ -40,6 +40,7 @@ from parachute_hub.system.timers import every
 _CODE_SECONDS = 5.0
 # All visitors of the hub come from its one address.
 _REQUESTS = 1024
+_WAKING = 512
 _WEBSOCKETS = 512
 
 
@@ -166,6 +167,7 @@ class Host(Hub):
             connector=self.reactor,
             limits=Limits(
                 requests_per_address=_REQUESTS,
+                waking_per_address=_WAKING,
                 websockets=_WEBSOCKETS,
                 websockets_per_address=_WEBSOCKETS,
                 descriptors=descriptor_budget(),

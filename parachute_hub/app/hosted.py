@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from attrs import field
+from attrs import evolve, field
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -39,13 +39,13 @@ from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.heap import give_back
 from parachute_hub.system.records import define, frozen
 from parachute_hub.system.strict_json import BadJson
-from parachute_hub.system.timers import every
+from parachute_hub.system.timers import Rest, every
 
 _DAY = 86400.0
 _TRIM_SECONDS = 300.0
 # One that is parked after crashes starts again by itself.
 _GONE = frozenset({ModuleState.STOPPED, ModuleState.HELD})
-_SETTINGS = frozenset({"memory_limit", "cpu_limit", "smol", "env"})
+_SETTINGS = frozenset({"memory_limit", "cpu_limit", "smol", "env", "sleep_after"})
 _MOST_FOLDERS = 1000
 _HELD = "Its data is being replaced."
 _log = Logger()
@@ -111,6 +111,7 @@ class HostedModule:
             "start_error": status.start_error if status is not None else None,
             "memory": engine.supervisor.size(self.short),
             "disk": {"free": free, "total": total},
+            "sleep_after": directory.records.get(self.short).sleep_after,
             "mounts": list(directory.mounts(row)[0]) if row is not None else [],
             "manifest": await in_thread(self._manifest),
             "job": job.id if job is not None else None,
@@ -228,7 +229,8 @@ class HostedModule:
         if records.known(self.short):
             changes = settings_changes(settings, before, room_of(self._engine, self.short))
             await records.change(self.short, **changes)
-            new = new or records.get(self.short) != before
+            # How long it may be unused means nothing to it.
+            new = new or evolve(records.get(self.short), sleep_after=before.sleep_after) != before
         status = self._engine.supervisor.status(self.short)
         restarts = bool(new and status is not None and status.pid is not None and not self._moving)
         if restarts:
@@ -246,6 +248,11 @@ class HostedModule:
             return await work()
         finally:
             self._moving = False
+
+    def port(self) -> int | None:
+        """Where it listens once it is awake."""
+        row = self._engine.modules.files.directory.row(self.short)
+        return None if row is None else row.port
 
     def _need_quiet(self) -> None:
         if self._moving:
@@ -272,6 +279,7 @@ class HostComposition:
     _engine: ModuleRuntime
     _files: FileWriter
     _clock: Any
+    _rest: Rest
     _running: list[LoopingCall] = field(factory=list, init=False)
 
     async def start(self) -> None:
@@ -281,6 +289,7 @@ class HostComposition:
         self._engine.supervisor.boot([one for one in self._engine.modules.files.to_start() if one == self.module.short])
         self._running += [
             *self._engine.modules.watch(),
+            self._engine.sleeper.start(self._rest),
             every(self._clock, _DAY, partial(self._files.surely, self.moves.sweep), "Deleting old data"),
             every(self._clock, _TRIM_SECONDS, give_back, "Returning free memory"),
         ]
@@ -318,4 +327,5 @@ async def compose(core: ProcessContext, *, records: HostRecords, gate: Gate, fil
         engine=engine,
         files=files,
         clock=core.reactor,
+        rest=core.rest,
     )

@@ -42,6 +42,9 @@ class Knows(Protocol):
     def configuration(self, short: str) -> Mapping[str, Any]:
         """What the module is told there: origin, settings, environment."""
 
+    def sleeps(self, short: str) -> int | None:
+        """The minutes without use after which the module may sleep there; None if it may not."""
+
     def mounted(self, short: str, mounts: list[str]) -> Awaitable[None]:
         """The module there has these mounts."""
 
@@ -122,6 +125,10 @@ class FarMachine:
                 self._log.warn(
                     "The mounts that {short} has there are not taken: {why}", short=self.short, why=str(refused)
                 )
+        # An older host lets no module sleep, and says nothing of it.
+        may_sleep = self.knows.sleeps(self.short)
+        if "sleep_after" in state and state["sleep_after"] != may_sleep and state.get("package"):
+            await self._configure({"sleep_after": may_sleep})
         disk = state.get("disk")
         return Sighting(
             state=_text(state.get("state")) or "crashed",
@@ -142,6 +149,12 @@ class FarMachine:
             await self.call("POST", f"/{word}", {})
         except CallRefused as refused:
             raise Unreached("refused", f"The other machine refused: {refused}") from None
+
+    async def _configure(self, settings: Mapping[str, Any]) -> None:
+        try:
+            await self.call("POST", "/configure", {**self.knows.configuration(self.short), "settings": settings})
+        except CallRefused as refused:
+            self._log.warn("{short} keeps its settings there: {why}", short=self.short, why=str(refused))
 
     async def lines(self) -> list[str]:
         """Raises Unreached."""

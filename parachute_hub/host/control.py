@@ -43,6 +43,9 @@ class Hosted(Protocol):
     async def state(self) -> dict[str, Any]:
         """What the hub shows of the module."""
 
+    def port(self) -> int | None:
+        """Where it listens once it is awake; None before the first install."""
+
     def about(self) -> dict[str, Any]:
         """`module`, its package, and `version`; both None before the first install."""
 
@@ -92,6 +95,10 @@ class Control:
         self._module = module
         self._moves = moves
         self._files = files
+
+    def port(self) -> int | None:
+        """Where the module listens once it is awake."""
+        return self._module.port()
 
     def handler(self, connection: Connection, request: RequestHead, key: bytes | None) -> Handler | ErrorResponse:
         """What handles a request below PREFIX; `key` is that of the peer's certificate."""

@@ -1,6 +1,7 @@
 """The front of a module host: TLS clients with a certificate, of which the paired hub may do everything."""
 
 from collections.abc import Callable
+from functools import partial
 
 from twisted.internet.interfaces import IReactorTCP, IReactorTime
 from twisted.web.resource import Resource
@@ -108,6 +109,9 @@ class HostFront(Front):
     def _to_hosted(self, connection: Connection, request: RequestHead, caller: ClientInfo) -> Handler | ErrorResponse:
         short, view = self._short, self.backend.modules.view(self._short)
         port = None if view is None else view.open_port
+        asleep = view is not None and port is None and view.wakes
+        if asleep:
+            port = self.control.port() if self.control is not None else None
         if view is None or port is None:
             state, reason = ("stopped", "") if view is None else (view.state, view.reason)
             return relay.not_running(short, state, reason)
@@ -116,7 +120,8 @@ class HostFront(Front):
         share = (self._websockets if request.upgrade else pool.shares).take(caller.address)
         if share is None:
             return access_rules.TOO_MANY_WEBSOCKETS if request.upgrade else access_rules.TOO_MANY_REQUESTS
-        return RelayedExchange(connection, passage, pool, share, self, self._cookies)
+        wait = partial(self._wake, passage.mount, caller.address) if asleep else None
+        return RelayedExchange(connection, passage, pool, share, self, self._cookies, wait)
 
     def gone(self, connection: Connection) -> None:
         """A client's connection is closed."""

@@ -40,6 +40,9 @@ class FakeHosted:
     async def state(self) -> dict[str, Any]:
         return {"state": "running" if self.running else "stopped"}
 
+    def port(self) -> int | None:
+        return PORT
+
     async def sizes(self) -> dict[str, Any]:
         return {"folders": {"default": {"bytes": 7, "files_bytes": 3}}}
 
@@ -194,6 +197,23 @@ class RelayTests(FrontCase):
             client.deliver(self.request("GET", "/vault/x"))
             status, told = self.answer(client)
             self.assertEqual((status, told["error"], told["service"]), (503, "module_not_running", "vault"))
+
+    def test_a_request_waits_for_a_module_that_sleeps(self) -> None:
+        for view, sent in ((ModuleView("ready", port=PORT), 1), (ModuleView("parked", "It crashed."), 0)):
+            self.modules.views["vault"] = ModuleView("asleep", wakes=True)
+            client = self.client()
+            client.deliver(self.request("POST", "/vault/x", b"body"))
+            self.assertEqual((client.take(), self.modules.sockets), (b"", []))
+            self.modules.views["vault"] = view
+            self.modules.waking.pop().callback(True)
+            self.assertEqual(len(self.modules.sockets), sent)
+            if sent:
+                self.assertTrue(self.modules.newest.take().endswith(b"body"))
+                self.modules.newest.deliver(ok(b"hello"))
+                self.assertIn(b" 200 OK", client.take())
+                self.modules.sockets.clear()
+            else:
+                self.assertIn(b" 502 ", client.take())
 
     def test_only_paths_are_taken(self) -> None:
         for target in ("http://elsewhere.test/", "*", "/" + "x" * 9000):

@@ -161,6 +161,7 @@ class PairedTests(PairedCase):
         self.assertEqual(write(self.hub, self.token, "lost"), 503)
         self.hub.client.call("POST", "/api/modules/vault/start", {})
         self.assertEqual(paths(self.hub, self.token).count("kept"), 1)
+        self.hub.client.call("PUT", "/api/modules/vault/settings", {"sleep_after": 15})
         # Neither the hub's end nor the host's loses the link.
         self.hub.kill()
         self.hub.start()
@@ -168,9 +169,13 @@ class PairedTests(PairedCase):
         self.there.kill()
         self.hub.wait_for(lambda: self.hub.module("vault")["elsewhere"]["reach"] == "not answering", "the cut")
         self.assertEqual(write(self.hub, self.token, "away"), 503)
+        seen = len(self.there.log())
         self.there.start()
         self.ready()
+        # It sleeps there, too: the first request wakes it.
+        self.assertNotIn("vault started", self.there.log()[seen:])
         self.assertEqual(paths(self.hub, self.token).count("kept"), 1)
+        self.assertIn("vault started", self.there.log()[seen:])
         for method, path, body in (
             ("POST", "/vaults", {"name": "family"}),
             ("GET", "/api/modules/vault/config", None),

@@ -287,7 +287,7 @@ function Keeping({ module }: { module: Module }) {
             {autostart ? "Start only manually" : "Start with the hub"}
           </Button>
         </li>
-        {!module.elsewhere && !isUsedDirectly(module.short) && (
+        {module.elsewhere?.steered !== false && !isUsedDirectly(module.short) && (
           <Sleep minutes={sleep_after} hint={module.idle} save={set} />
         )}
         <li class="list-row">
