@@ -58,7 +58,7 @@ from parachute_hub.system.timers import Rest, in_turn
 
 WATCH_SECONDS = 1.0
 RESERVE_SECONDS = 10.0
-RESTING_SECONDS = 10.0  # While nobody uses the hub.
+RESTING_SECONDS = 30.0  # While nobody uses the hub.
 _log = Logger()
 
 FETCHING = frozenset({"install", "upgrade"})

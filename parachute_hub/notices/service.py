@@ -22,7 +22,7 @@ from parachute_hub.system.timers import FailureLog
 
 TICK_SECONDS: Final = 2.0
 # While nobody uses the hub.
-RESTING_SECONDS: Final = 10.0
+RESTING_SECONDS: Final = 30.0
 PING_SECONDS = 300.0
 AGAIN_SECONDS: Final = (60.0, 300.0, 1800.0)
 """When a failed delivery is tried again."""

@@ -15,7 +15,7 @@ class Timing:
     # liveness
     liveness_period: float = 10.0
     # Checks in a row that are left out while nobody uses the hub.
-    spared: int = 2
+    spared: int = 5
     probe_timeout: float = 3.0
     misses: int = 3
     # restarts

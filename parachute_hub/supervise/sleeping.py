@@ -18,6 +18,7 @@ from parachute_hub.system.records import define, frozen
 from parachute_hub.system.timers import FailureLog, Rest
 
 PERIOD = 5.0
+RESTING = 30.0
 # What a module is expected to need if it never ran, in bytes.
 _UNKNOWN = 64 << 20
 # In use beyond this fraction of the limit, a module is woken only once another one sleeps.
@@ -115,9 +116,9 @@ class Sleeper:
     _log = Logger()
 
     def start(self, rest: Rest) -> LoopingCall:
-        """Look at the modules every PERIOD seconds, or half as often while nobody uses the hub."""
+        """Look at the modules every PERIOD seconds, or RESTING while nobody uses the hub."""
         look = lambda: Deferred.fromCoroutine(self.look())  # noqa: E731
-        return rest.every(PERIOD, 2 * PERIOD, look, "Looking for unused modules")
+        return rest.every(PERIOD, RESTING, look, "Looking for unused modules")
 
     async def look(self) -> None:
         """Let those sleep that were not used for long enough, and do not report a problem of their own."""

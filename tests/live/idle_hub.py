@@ -1,4 +1,4 @@
-"""twistd whose clock can run ahead: `python -m tests.live.idle_hub` for `twistd`.
+"""A hub whose clock can run ahead: `python -m tests.live.idle_hub` for `python -m parachute_hub`.
 
 From `SIGUSR2` on, time leaps to the next timer whenever nothing is under way: no event of a file, no connection of the
 hub's own, no thread. After QUIET + SPAN seconds of that, IDLE names a file that gets how often each timer had its turn
@@ -8,7 +8,6 @@ in the last SPAN seconds, by name, and how often the reactor woke up.
 import json
 import os
 import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -19,8 +18,8 @@ from twisted.internet import reactor as installed
 from twisted.internet.task import LoopingCall
 from twisted.internet.tcp import Client
 from twisted.python.threadpool import ThreadPool
-from twisted.scripts.twistd import run
 
+from parachute_hub.__main__ import main as main_of_hub
 from parachute_hub.system import timers
 
 QUIET = 120.0
@@ -128,11 +127,10 @@ class Ahead:
 
 
 def main() -> None:
-    """Take the clock, then be twistd."""
+    """Take the clock, then be the hub."""
     ahead = Ahead(Path(os.environ["IDLE"]))
     signal.signal(signal.SIGUSR2, ahead.begin)
-    sys.argv[0] = "twistd"
-    run()
+    main_of_hub()
 
 
 if __name__ == "__main__":

@@ -102,9 +102,9 @@ class SleeperTests(SynchronousTestCase):
     def test_only_those_that_may_and_that_nobody_uses(self) -> None:
         self.pass_time(30)
         self.requests["vault"] = 1
-        self.pass_time(40)
+        self.pass_time(60)
         self.assertEqual(self.asleep(), ["notes"])
-        self.pass_time(40)
+        self.pass_time(60)
         self.assertEqual(self.asleep(), ["vault", "notes"])
         self.assertNotIn(("sleep", "scribe"), self.modules.calls)
 
