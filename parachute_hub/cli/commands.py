@@ -15,6 +15,7 @@ from parachute_hub.cli.progress import ENDS, WIDTH, ProgressPrinter, run_job
 from parachute_hub.cli.tables import ago, percent, size, table
 from parachute_hub.cli.terminal import clean, terminal
 from parachute_hub.cli.which_hub import client_of, home_of
+from parachute_hub.settings import from_process
 from parachute_hub.system import strict_json
 from parachute_hub.system.log_lines import visible
 from parachute_hub.system.strict_json import BadJson
@@ -57,19 +58,12 @@ def replaced(arguments: Namespace) -> int:
 
 
 def serve(arguments: Namespace) -> NoReturn:
-    """Run the hub in the foreground, in place of this process."""
+    """Run the hub in the foreground, in place of this process. Raises BadSetting."""
     os.environ.setdefault("PARACHUTE_STARTED_BY", "parachute serve")
-    words = []
-    options = {
-        "--home": arguments.home,
-        "--listen": arguments.listen,
-        "--catalog": arguments.catalog,
-        "--origin": arguments.origin,
-    }
-    for option, value in options.items():
-        if value:
-            words += [option, value]
-    become_hub(words)
+    options = {name: vars(arguments)[name] for name in ("home", "listen", "catalog", "origin")}
+    # What is wrong with one is said here, without twistd's list of options.
+    from_process(options)
+    become_hub([word for name, value in options.items() if value for word in (f"--{name}", value)])
 
 
 def become_hub(options: Sequence[str]) -> NoReturn:

@@ -14,6 +14,7 @@ from parachute_hub.cli.commands import ORIGIN, address_of, assigned, progress_of
 from parachute_hub.cli.grammar import Words, agreed
 from parachute_hub.cli.kinds import ACTS, PROBLEMS, ROOM
 from parachute_hub.cli.logs import TIME_HELP, moment
+from parachute_hub.cli.meant import meant
 from parachute_hub.cli.progress import run_job
 from parachute_hub.cli.request_words import YES, Found, Given, Request, option
 from parachute_hub.cli.tables import size
@@ -100,10 +101,14 @@ def _settings(given: Given) -> tuple[dict[str, Any], str]:
 
 
 def _module_settings(given: Given) -> tuple[dict[str, Any], str]:
-    """What the hub does with a module; with assignments, changed."""
+    """What the hub does with a module; with assignments, changed. Raises CommandError."""
     path = module_path(given.arguments.module, "settings")
     changes = assigned(given.arguments.assignments, {})
-    answer = given.client.call("PUT", path, changes) if changes else given.client.call("GET", path)
+    answer = given.client.call("GET", path)
+    for name in changes:
+        if name not in answer:
+            raise CommandError(f"There is no setting {name}. {meant(name, answer)}".rstrip(), code=2)
+    answer = given.client.call("PUT", path, changes) if changes else answer
     width = max(map(len, answer))
     return answer, "\n".join(f"{name.ljust(width)}  {_plain(value)}" for name, value in answer.items())
 

@@ -103,6 +103,7 @@ def _size(text: str) -> int:
     (0, 524288000, 2147483648)
     """
     found = _SIZE.fullmatch(text.strip())
-    if found is None:
-        raise ArgumentTypeError(f"{text!r} is not a size such as 500M or 2G.")
+    # Somebody who types 500 means megabytes, and would get a vault that takes no note.
+    if found is None or (found[1].strip("0") and found[0].isdecimal()):
+        raise ArgumentTypeError(f"{text!r} is not a size such as 500M or 2G, with its unit.")
     return int(found[1]) * _UNITS[found[2].upper()]

@@ -107,6 +107,15 @@ class ClientTests(SynchronousTestCase):
         theirs = f"parachute: {self.home.absolute()} belongs to another user. Run this as the hub's own user."
         self.assertEqual(said.getvalue().splitlines(), [theirs, "parachute: toy: Permission denied."])
 
+    def test_a_wrong_setting_is_said_in_a_line(self) -> None:
+        """Without the options of the program that the command becomes."""
+        for option, value in (("--listen", "abc"), ("--listen", "99999"), ("--origin", "hub")):
+            said = io.StringIO()
+            with redirect_stderr(said):
+                self.assertEqual(main(["serve", "--home", str(self.home), option, value]), 2, value)
+            self.assertEqual(len(said.getvalue().splitlines()), 1, said.getvalue())
+            self.assertIn(f"parachute: {option}", said.getvalue())
+
     def test_the_operator_token_goes_along(self) -> None:
         """The response is the JSON object."""
         client = self.serve((200, {"a": 1}))

@@ -68,7 +68,8 @@ class WordTests(SynchronousTestCase):
             (["service", "xyzzy"], "Choose from: install, status, uninstall."),
             (["settings", "channel", "beta"], "Choose from: latest, rc."),
             (["logs", "-n", "few"], "parachute: -n/--lines: 'few' is not a whole number."),
-            (["space", "limit-vault", "home", "big"], "SIZE: 'big' is not a size such as 500M or 2G."),
+            (["space", "limit-vault", "home", "big"], "SIZE: 'big' is not a size such as 500M or 2G"),
+            (["space", "limit-person", "ada", "500"], "SIZE: '500' is not a size such as 500M or 2G, with its unit."),
             (["backup", "schedule", "--hour", "24"], "--hour: '24' is not an hour from 0 to 23."),
         ):
             with redirect_stderr(StringIO()) as out, self.assertRaises(SystemExit) as caught:

@@ -45,6 +45,7 @@ WITHOUT_HUB = {"module host"}
 ANSWERS: dict[str, Any] = {
     "/health": {"instance": "nonce", "phase": "up"},
     "/api/modules": {"modules": [{"short": "vault", "first_party": True}, {"short": "hello", "first_party": True}]},
+    "/api/modules/vault/settings": {"autostart": True, "pin": False},
     "/api/modules/operations": {"operations": []},
 }
 
@@ -99,6 +100,10 @@ class MeantTests(SynchronousTestCase):
     def test_the_hub_itself_can_be_meant(self) -> None:
         for word, meant in (("restart", True), ("logs", True), ("stop", False)):
             self.assertEqual("Did you mean hub?" in self.say(word, "hubb")[1], meant, word)
+
+    def test_a_setting_can_be_meant(self) -> None:
+        code, said = self.say("settings", "module", "vault", "autostrat=true")
+        self.assertEqual((code, said), (2, "parachute: There is no setting autostrat. Did you mean autostart?\n"))
 
     def test_programs_are_told_as_well(self) -> None:
         self.assertIn('"That is not here. Did you mean hello?"', self.say("restart", "helo", "--json")[1])
