@@ -22,7 +22,11 @@ def main(words: Sequence[str] | None = None) -> int:
         words = [*words[1:], "--help"]
     if "_ARGCOMPLETE" in os.environ:
         completion.complete(parser())
-    arguments = parser(first_word(words)).parse_args(words)
+    arguments, more = parser(first_word(words)).parse_known_args(words)
+    if more:
+        word = f"parachute {arguments.word}"
+        _say(f"`{word}` does not take {' '.join(more)}.\n`{word} --help` shows what there is.")
+        return 2
     try:
         check(arguments)
         code: int = arguments.action(arguments)

@@ -77,6 +77,16 @@ class WordTests(SynchronousTestCase):
             self.assertEqual(caught.exception.code, 2, words)
             self.assertIn(said, out.getvalue())
 
+    def test_what_is_too_much_is_said_of_the_word(self) -> None:
+        for words, said in (
+            (["people", "add", "ada", "grace"], "`parachute people add` does not take grace."),
+            (["status", "--al"], "`parachute status` does not take --al."),
+        ):
+            with redirect_stderr(StringIO()) as out:
+                self.assertEqual(main(words), 2)
+            self.assertIn(said, out.getvalue())
+            self.assertIn(f"{said.split('`')[1]} --help` shows", out.getvalue())
+
     def test_help_is_a_word_as_well(self) -> None:
         for words, said in (
             (["help"], "Show every module and its state."),
