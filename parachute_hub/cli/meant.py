@@ -16,10 +16,8 @@ _ELSEWHERE: Final = {
     **dict.fromkeys(("add", "get"), "install"),
     **dict.fromkeys(("remove", "rm", "delete"), "uninstall"),
     **dict.fromkeys(("run", "up"), "serve"),
-    "log": "logs",
     "down": "stop",
     "restore": "backup",
-    "backups": "backup",
 }
 """What other commands call a word."""
 

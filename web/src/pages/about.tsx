@@ -23,7 +23,9 @@ export function About() {
         {() => (
           <>
             {facts.data && <Program facts={facts.data} />}
-            {restart.data && <Update now={restart.data} reload={restart.reload} />}
+            {restart.data && (
+              <Again now={restart.data} reload={restart.reload} inImage={facts.data?.source === "container"} />
+            )}
             <Card title="The hub's own log">
               <LogView path="/api/hub/logs" name="the hub" />
             </Card>
@@ -62,7 +64,14 @@ function Program({ facts }: { facts: HubFacts }) {
   )
 }
 
-function Update({ now, reload }: { now: Restart; reload: () => Promise<void> }) {
+interface Restarted {
+  now: Restart
+  reload: () => Promise<void>
+  /** A newer version comes with a newer image there. */
+  inImage: boolean
+}
+
+function Again({ now, reload, inImage }: Restarted) {
   const begin = async () => {
     try {
       await hub.call("POST", "/api/hub/restart", {})
@@ -73,8 +82,10 @@ function Update({ now, reload }: { now: Restart; reload: () => Promise<void> }) 
   return (
     <Card title="Restart">
       <p>
-        Starts the version that is installed now, for example after an update. It is checked first. Modules keep
-        running, and pages wait for a moment.
+        {inImage
+          ? "Starts the hub again. A newer version comes with a newer image."
+          : "Starts the version that is installed now, for example after an update. It is checked first."}{" "}
+        Modules keep running, and pages wait for a moment.
       </p>
       {now.problem && <p class="notice bad">{now.problem}</p>}
       {now.state === "idle" && !now.possible && <p class="quiet">{now.why}</p>}
