@@ -17,12 +17,20 @@ _UNUSED = (
     "lzma",  # shutil
     "mimetypes",  # werkzeug
     "pkgutil",  # werkzeug
+    "subprocess",  # psutil
+    "tempfile",  # twisted.web.http, importlib.resources
+    "textwrap",  # twisted.python.usage
+    "twisted.internet.udp",  # the reactor
+    "twisted.internet.unix",
+    "shlex",
+    "shutil",  # tempfile
     "ssl",  # http.client
     "urllib.request",  # http.cookiejar
 )
-# By module and name, what Twisted, Klein and others import by name. "" is a function, or something else that is called.
+# By module and name, what Twisted, Klein and others import by name. "" is for what they use when a function runs.
 _NAMES = {
     "asyncio": {"AbstractEventLoop": "", "Future": "", "iscoroutine": "asyncio.coroutines"},  # twisted.internet.defer
+    "automat._methodical": {"MethodicalMachine": ""},
     "cryptography.hazmat.primitives.serialization.ssh": dict.fromkeys(
         (
             "SSHCertificate",
@@ -40,10 +48,16 @@ _NAMES = {
         "",
     ),
     "cryptography.x509": {"load_pem_x509_certificate": "", "load_der_x509_certificate": ""},  # joserfc
+    "email.message": {"EmailMessage": "", "Message": ""},  # twisted.web.http
+    "email.utils": dict.fromkeys(("formatdate", "make_msgid", "parsedate_to_datetime"), ""),
+    "gettext": {"gettext": "", "ngettext": ""},  # getopt
+    "html.entities": {"html5": ""},  # html
     "http.cookiejar": {"CookieJar": ""},  # twisted.web.client
+    "hyperlink": {"DecodedURL": "", "URL": ""},  # twisted.python.urlpath, klein
     "idna": {"decode": "", "encode": ""},  # hyperlink: for host names that are not ASCII
     "klein": {"Klein": "klein._app"},
     "pprint": {"pformat": ""},  # werkzeug
+    "twisted.cred.credentials": {"IUsernameDigestHash": ""},  # twisted.web.iweb
     "twisted.spread.pb": {"Copyable": "twisted.spread.flavors", "ViewPoint": "twisted.spread.flavors"},  # twisted.web
     "zipfile": {"ZipFile": ""},  # twisted.python.zippath
 }

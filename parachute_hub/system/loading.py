@@ -40,15 +40,34 @@ class _Unloaded(ModuleType):
 
 
 class _Late:
-    """Stands for a function of a module whose code has not run. Calling it makes it run."""
+    """Stands for a name of a module whose code has not run. All use of it makes it run, but for `except` and `|`."""
 
     def __init__(self, module: ModuleType, name: str) -> None:
-        self._module = module
-        self._name = name
+        self.__module = module
+        self.__name = name
+
+    def __get(self) -> Any:
+        load(self.__module)
+        return getattr(self.__module, self.__name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        load(self._module)
-        return getattr(self._module, self._name)(*args, **kwargs)
+        return self.__get()(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__get(), name)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.__get()[key]
+
+    def __contains__(self, key: Any) -> bool:
+        return key in self.__get()
+
+    def __instancecheck__(self, instance: Any) -> bool:
+        return isinstance(instance, self.__get())
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[Any]:
+        """What a class statement inherits from."""
+        return (self.__get(),)
 
 
 class _LateLoader(Loader):

@@ -153,6 +153,31 @@ class DeferTests(LateCase):
         self.assertIs(module.Kind, user.Kind)
         self.assertEqual(__import__("late_u").OTHER, 5)
 
+    def test_a_name_is_used_as_what_it_stands_for(self) -> None:
+        """Each use loads the module: for looking up, as a class, and what is in it."""
+        text = "TABLE = {'a': 1}\nclass Kind:\n    @classmethod\n    def made(cls): return cls()\n"
+        for use in (
+            lambda late, kind: kind in late.TABLE and late.TABLE["a"] == 1,
+            lambda late, kind: late.Kind.made().__class__.__name__ == "Kind",
+            lambda late, kind: not isinstance(kind, late.Kind),
+        ):
+            with self.subTest(use):
+                self.written({"late_z": text, "late_aa": "from late_z import TABLE, Kind\n"})
+                self.deferred({"late_z": {"TABLE": "", "Kind": ""}})
+                user = __import__("late_aa")
+                self.assertFalse(loading.is_loaded(sys.modules["late_z"]))
+                self.assertTrue(use(user, "a"))
+                self.assertTrue(loading.is_loaded(sys.modules["late_z"]))
+                sys.modules.pop("late_aa")
+                sys.modules.pop("late_z")
+
+    def test_a_class_can_inherit_from_it(self) -> None:
+        self.written({"late_ab": "class Kind: pass\n", "late_ac": "from late_ab import Kind\nclass More(Kind): pass\n"})
+        self.deferred({"late_ab": {"Kind": ""}})
+        more = __import__("late_ac").More
+        self.assertEqual(more.__bases__, (sys.modules["late_ab"].Kind,))
+        self.assertIsInstance(more(), __import__("late_ac").Kind)
+
     def test_another_name_loads_the_module(self) -> None:
         self.written({"late_v": "X = 1\n", "late_w": "from late_v import X\n"})
         self.deferred({"late_v": {"double": ""}})
