@@ -185,11 +185,13 @@ class FarModule:
         else:
             self._rest()
             self._tell(ModuleState.STOPPED, "It is switched off here: no requests are sent to the other machine.")
+            self._answer_settled()
 
     def hold(self, reason: str) -> None:
         """Send no requests; the module there runs on."""
         self._rest()
         self._tell(ModuleState.HELD, reason)
+        self._answer_settled()
 
     def release(self) -> None:
         if self.status.state is ModuleState.HELD:
@@ -242,8 +244,7 @@ class FarModule:
     def _ended(self, _: object) -> None:
         self._looking = False
         again, self._again = self._again, False
-        for waiter in list(self._waiters) if self._is_settled() else ():
-            self._answer(waiter)
+        self._answer_settled()
         if self.status.state is ModuleState.HELD or not (self._wanted or self._there.steered):
             return
         if again:
@@ -302,6 +303,10 @@ class FarModule:
     def _is_settled(self) -> bool:
         return not self.status.start_follows and self.status.state not in (ModuleState.STARTING, ModuleState.STOPPING)
 
+    def _answer_settled(self) -> None:
+        for waiter in list(self._waiters) if self._is_settled() else ():
+            self._answer(waiter)
+
     def _answer(self, waiter: "Deferred[Status]") -> None:
         if waiter in self._waiters:
             self._waiters.remove(waiter)
@@ -315,6 +320,7 @@ class FarModule:
             state=state,
             reason=reason,
             wakes=before.wakes and state is ModuleState.STARTING,
+            start_follows=False,
             since=before.since if state is before.state else self._context.wall(),
             next_retry_at=self._context.wall() + PERIOD if state is ModuleState.BACKOFF else None,
             elsewhere=elsewhere,

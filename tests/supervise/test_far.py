@@ -1,6 +1,7 @@
 from typing import Any
 
 from attrs import evolve
+from twisted.internet.defer import Deferred
 
 from parachute_hub.supervise.far import PERIOD, Sighting, Unreached, Word
 from parachute_hub.supervise.model import ModuleState
@@ -90,6 +91,20 @@ class FarModuleTests(SupervisorCase):
         self.there.seen = Sighting(state="restarting")
         self.pass_time(PERIOD + 0.1)
         self.assertEqual((self.state(), self.status().wakes), (ModuleState.STARTING, False))
+
+    def test_nobody_waits_for_one_that_is_switched_off_before_its_turn(self) -> None:
+        for steered in (False, True):
+            self.there.steered, self.there.seen = steered, Sighting(state="stopped")
+            self.supervisor = Supervisor(self.supervisor._context)
+            self.plan.on["vault"] = True
+            # Processes of an earlier hub are still being looked for.
+            self.in_thread = lambda function, *args: Deferred()
+            self.supervisor.boot(("vault",))
+            woken, stopped = self.begin(self.supervisor.wake("vault")), self.begin(self.supervisor.stop("vault"))
+            self.turn()
+            for waiting in (woken, stopped):
+                found = self.successResultOf(waiting)
+                self.assertEqual((found.state, found.wakes, found.start_follows), (ModuleState.STOPPED, False, False))
 
     def test_nobody_waits_for_longer_than_a_start_takes(self) -> None:
         self.there.steered, self.there.seen = False, Sighting(state="starting")
