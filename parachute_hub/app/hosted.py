@@ -109,7 +109,7 @@ class HostedModule:
             "state": state,
             "message": status.reason or None if status is not None else None,
             "start_error": status.start_error if status is not None else None,
-            "memory": engine.supervisor.size(self.short),
+            "memory": engine.supervisor.size(self.short) if status is not None and status.pid is not None else None,
             "disk": {"free": free, "total": total},
             "sleep_after": directory.records.get(self.short).sleep_after,
             "mounts": list(directory.mounts(row)[0]) if row is not None else [],

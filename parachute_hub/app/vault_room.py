@@ -88,7 +88,8 @@ class MeasuredRoom:
 
     What is coming, and what came since the last measurement, counts as announced. `folder` has a folder for each vault,
     `vaults` names them, `people` and `quotas` are read at most once a second, while somebody writes. `elsewhere` is
-    None while the vaults are here. `counts` is False if they are where nobody tells their sizes; quotas do not apply.
+    None while the vaults are here. `counts` is False if they are where nobody tells their sizes, or has not yet: then
+    quotas do not apply.
     """
 
     folder: Path
@@ -145,10 +146,10 @@ class MeasuredRoom:
         far = self.elsewhere()
         found: Mapping[str, VaultSize] | None
         found = await (self.in_thread(_measured, self.folder, wanted) if far is None else far(wanted))
-        self.counts = found is not None
         for name, size in (dict.fromkeys(wanted, _NOTHING) if found is None else found).items():
             self._sizes[name] = size
             self._added[name] = max(0, self._added.get(name, 0) - before[name])
+        self.counts = found is not None and self._sizes.keys() >= {*wanted}
         return {name: self._sizes.get(name, _NOTHING) for name in wanted}
 
     async def totals(self, names: Iterable[str]) -> Mapping[str, int]:

@@ -50,6 +50,8 @@ def shown(arguments: Namespace) -> int:
         *((one["what"], size(one["bytes"]), f"parachute space clear {one['what']}") for one in space["leftovers"]),
     ]
     free = f"{size(space['free'])} of {size(space['total'])} are free."
+    if not space["vaults_counted"]:
+        free += " The vaults are on another machine, and what they store there is not counted."
     show(arguments, space, f"{free}\n\n{table(('WHAT', 'ROOM', 'LIMIT'), rows, terminal())}")
     return 0
 

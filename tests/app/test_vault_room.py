@@ -81,6 +81,12 @@ class RoomTests(SynchronousTestCase):
         self.far = far
         self.start()
         self.assertEqual((self.measured, self.room.counts), ([], True))
+        # Of the others nothing is known while it does not answer.
+        told = {}
+        self.successResultOf(Deferred.fromCoroutine(self.room.measure()))
+        self.assertFalse(self.room.counts)
+        told = {"kim": VaultSize(150 * KB, 0)}
+        self.successResultOf(Deferred.fromCoroutine(self.room.measure(["kim"])))
         self.assertTrue(self.fits("kim", 50))
         self.assertFalse(self.fits("kim", 51))
         # It does not answer: what is known counts, and what was added since.
