@@ -7,6 +7,7 @@ import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeAlias
 
 from attrs import frozen
 
@@ -55,20 +56,27 @@ def _latency(share: str, text: str) -> float:
     return float(found[1]) * _UNITS[found[2]] if found else 0.0
 
 
-def stream_down(target: Target, megabytes: int) -> float:
-    """Megabytes per second of one download."""
-    return _curl([target.url(f"/echo/down?mb={megabytes}")], "%{speed_download}")
+# Megabytes a second, and microseconds of the target's CPU time for each.
+Pace: TypeAlias = tuple[float, float]
 
 
-def stream_up(target: Target, file: Path) -> float:
-    """Megabytes per second of one upload."""
-    return _curl(["-H", "Expect:", "-X", "POST", "-T", str(file), target.url("/echo/up")], "%{speed_upload}")
+def stream_down(target: Target, megabytes: int) -> Pace:
+    """One download."""
+    return _curl(target, megabytes, [target.url(f"/echo/down?mb={megabytes}")], "%{speed_download}")
 
 
-def _curl(arguments: list[str], figure: str) -> float:
+def stream_up(target: Target, file: Path, megabytes: int) -> Pace:
+    """One upload of a file of that size."""
+    arguments = ["-H", "Expect:", "-X", "POST", "-T", str(file), target.url("/echo/up")]
+    return _curl(target, megabytes, arguments, "%{speed_upload}")
+
+
+def _curl(target: Target, megabytes: int, arguments: list[str], figure: str) -> Pace:
     command = ["curl", "-sf", "-o", "/dev/null", "-w", figure, *arguments]
+    before = target.cpu_seconds
     run = subprocess.run(on_load_core(command), capture_output=True, text=True, check=False)
-    return float(run.stdout) / 1e6 if run.returncode == 0 else 0.0
+    used = (target.cpu_seconds - before) / megabytes * 1e6
+    return (float(run.stdout) / 1e6, used) if run.returncode == 0 else (0.0, 0.0)
 
 
 def websocket_echoes(target: Target, connections: int, seconds: float) -> float:
@@ -118,7 +126,7 @@ def growth(target: Target, megabytes: int, file: Path) -> float:
         reader.send(f"GET /echo/down?mb={megabytes} HTTP/1.1\r\nHost: 127.0.0.1:{target.port}\r\n\r\n".encode())
         readers.append(reader)
     time.sleep(1)
-    stream_up(target, file)
+    stream_up(target, file, file.stat().st_size >> 20)
     _, after = target.memory
     for reader in readers:
         reader.close()

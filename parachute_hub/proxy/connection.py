@@ -277,7 +277,8 @@ class Connection(Held, BaseProtocol):
             self._wait_for_head(buffer)
             return False
         self._scanned = 0
-        self._moves()
+        if self.held_back:
+            self._moves()
         if end > self._dispatcher.limits.head_bytes:
             self._refuse(bad_request(431, "The request's head is too large."))
             return False

@@ -228,7 +228,7 @@ class Front(Factory):
             if refusal is not None:
                 return refusal
         what = effect(passage)
-        adding = announced(request, what)
+        adding = announced(request, what) if what != "none" else 0
         no_room = backend.room.refusal(vault_of(passage), adding) if what in ("grows", "by message") else None
         if no_room is not None and what == "grows":
             return no_room

@@ -148,14 +148,14 @@ class PolledSocket:
         if event & ~_BOTH:
             self._fail(b"")
             return
-        turns = _TURNS if event & _IN else 0
-        while turns and self._reading:
-            turns -= 1
+        turns = 0
+        while event & _IN and self._reading:
             if self._outgoing is not None:
-                if self._outgoing.pull(self._number):
+                turns += 1
+                if turns < _TURNS and self._outgoing.pull(self._number):
                     continue
                 if self._outgoing.left:
-                    if turns == _TURNS - 1:
+                    if turns == 1:
                         # Nothing came, though the kernel said so: reading tells why.
                         self._outgoing.stop()
                     break

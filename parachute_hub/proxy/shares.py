@@ -31,10 +31,11 @@ class Shares:
         if not always:
             if used >= self._each and address not in EVERYBODY:
                 return None
-            if self.taken >= self._total and not self._make_room(used):
-                return None
-            # Making room may have emptied the network's own row.
-            mine = self._by_network.get(place)
+            if self.taken >= self._total:
+                if not self._make_room(used):
+                    return None
+                # Which may have emptied the network's own row.
+                mine = self._by_network.get(place)
         if mine is None:
             mine = self._by_network[place] = {}
         share = Share(self, place)

@@ -8,7 +8,7 @@ from parachute_hub.proxy.access_log import AccessLog
 from parachute_hub.proxy.routes import Mount
 from tests.support.sockets import Rig, get, ok
 
-MOST_CALLS = 42
+MOST_CALLS = 40
 
 
 def calls(rig: Rig) -> int:
