@@ -135,6 +135,7 @@ class MemoryGuard:
         self._glances: LoopingCall | None = None
         self._pause = 0.0
         self._glanced_at = 0.0
+        self._looked_at = now()
         self._calm_at = 0.0
         self._attended = False
         self._killing = False
@@ -205,16 +206,19 @@ class MemoryGuard:
             self._modules.hold(name, text)
             self._modules.kill(name)
         running = [module for module in running if module.short not in crowded]
+        # Out of a rest, a sample stands for those that were left out.
+        now = self._now()
+        worth = min(_SLOPE_SAMPLES, max(1, round((now - self._looked_at) / self._limits.period)))
+        self._looked_at = now
         self._hub = found.own
         self._ours = sum(sizes.values()) + self._hub
-        now = self._now()
         for name, seconds in times.items():
             self._processor.setdefault(name, ProcessorUse()).add(now, sessions[name], seconds)
         await self._keep_limits(running)
         if self._brake is not None:
             shares = {name: self._processor[name].share for name in times}
             self._brake.look(shares, found.members)
-        usages = [self._noted(module, sizes[module.short]) for module in running if sizes.get(module.short)]
+        usages = [self._noted(module, sizes[module.short], worth) for module in running if sizes.get(module.short)]
         self._sizes = dict(sizes)
         verdict = decide(usages, self.container(), self._restarted(now), self._limits)
         if not isinstance(verdict, Tight):
@@ -289,9 +293,9 @@ class MemoryGuard:
             case _:
                 assert_never(verdict)
 
-    def _noted(self, module: RunningModule, size: int) -> Usage:
+    def _noted(self, module: RunningModule, size: int, worth: int) -> Usage:
         history = self._histories.setdefault(module.short, MemoryHistory(max(1, round(60 / self._limits.period))))
-        history.add(size)
+        history.add(size, worth)
         return Usage(module.short, size, module.allowance.memory, history.slope(_SLOPE_SAMPLES, self._limits.period))
 
     def _warn_once(self, short: str | None, why: str) -> None:

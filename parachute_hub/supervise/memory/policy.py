@@ -147,6 +147,10 @@ class _Ring:
             self._numbers[self._next] = number
             self._next = (self._next + 1) % self.length
 
+    def last(self, count: int) -> list[int]:
+        """The latest, at most `count`."""
+        return (self._numbers[self._next :] + self._numbers[: self._next])[-count:].tolist()
+
     def all(self) -> list[int]:
         return [*self._numbers[self._next :], *self._numbers[: self._next]]
 
@@ -168,15 +172,16 @@ class MemoryHistory:
         self._minute: list[int] = []
         self._latest: int | None = None
 
-    def add(self, size: int) -> None:
-        """Add a sample in bytes."""
+    def add(self, size: int, times: int = 1) -> None:
+        """Add a sample in bytes, which stands for so many."""
         self._latest = size
         kib = min(size >> 10, 0xFFFFFFFF)
-        self._recent.add(kib)
-        self._minute.append(kib)
-        if len(self._minute) >= self._samples_a_minute:
-            self._minutes.add(max(self._minute))
-            self._minute.clear()
+        for _ in range(times):
+            self._recent.add(kib)
+            self._minute.append(kib)
+            if len(self._minute) >= self._samples_a_minute:
+                self._minutes.add(max(self._minute))
+                self._minute.clear()
 
     @property
     def latest(self) -> int | None:
@@ -195,7 +200,7 @@ class MemoryHistory:
 
     def slope(self, samples: int, period: float) -> float:
         """Growth in bytes per second over the last `samples` samples, taken `period` seconds apart."""
-        last = self.recent[-samples:]
+        last = self._recent.last(samples)
         if len(last) < 2:
             return 0.0
         return (last[-1] - last[0]) * 1024 / (period * (len(last) - 1))

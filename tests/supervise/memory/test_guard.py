@@ -92,6 +92,15 @@ class GlanceTests(SynchronousTestCase):
         self.guard.attend()
         self.assertEqual((self.looks(10), self.clock.getDelayedCalls()), (0, []))
 
+    def test_minutes_are_minutes_in_a_rest_too(self) -> None:
+        """Measurements are rarer then, and the page draws an hour of them."""
+        self.looks(1200)
+        history = self.guard.history("vault")
+        assert history is not None
+        self.assertIn(len(history.minutes), (19, 20))
+        self.assertIn(len(history.recent), range(585, 605))
+        self.assertEqual(history.slope(15, 2.0), 0.0)
+
     def test_a_module_that_fills_the_container_is_killed_before_it_is_full(self) -> None:
         """After a request, and out of the blue."""
         for attended, growth in ((True, 400 * MB), (False, 120 * MB)):
