@@ -82,6 +82,7 @@ class ReachTests(SynchronousTestCase):
             laptop.keyboard.press("Enter")
             laptop.get_by_text("Your password was changed").wait_for()
             laptop.goto(f"https://{ways.NAME}/")
+            self.check(laptop, "friend-home")
             laptop.get_by_role("link", name="Use it on your phone").click()
             self.check(laptop, "friend-phone-ask")
             laptop.get_by_label("Your password").fill(PASSWORD)
