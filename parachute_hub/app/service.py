@@ -183,8 +183,7 @@ class Hub(Service):
         self.log.info("{name} listens on {where}, home {home}", name=name, where=where, home=home)
         for warning in self.settings.warnings:
             self.log.warn("{warning}", warning=warning)
-        booting = Deferred.fromCoroutine(self._boot())
-        booting.addErrback(self._boot_failed)
+        Deferred.fromCoroutine(self._boot()).addErrback(self._boot_failed)
 
     async def _boot(self) -> None:
         if self.phase.name == "waiting" and not await self._wait_for_home():
@@ -213,6 +212,7 @@ class Hub(Service):
         )
         composed = await compose(core)
         if self._leaving:
+            self.root.gate = Closed("stopping")  # Composing has opened it again.
             await composed.stop()
             return
         self._composed, self._begun = composed, []

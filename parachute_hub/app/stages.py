@@ -60,11 +60,23 @@ async def start(core: ProcessContext) -> "Composition":
         ),
         is_set_up=Users(database).count() > 0 or is_older(settings.home),
     )
-    if on.is_set_up:
+    return await (_modules_first(core, on) if on.is_set_up else _question_first(core, on))
+
+
+async def _modules_first(core: ProcessContext, on: Foundation) -> "Composition":
+    """Requests wait meanwhile, those of the modules too."""
+    core.front.keep(True)
+    try:
         await _start_modules(core, on)
         await _loaded(core, entrance, compose)
         return await compose.compose(core, on, entrance.build_entrance(core, on))
-    asks = () if settings.initial_admin is not None else (setup_pages, static_files)
+    finally:
+        # In the next turn: then the hub is up, or says that it failed.
+        core.reactor.callLater(0, core.front.keep, False)
+
+
+async def _question_first(core: ProcessContext, on: Foundation) -> "Composition":
+    asks = () if core.settings.initial_admin is not None else (setup_pages, static_files)
     await _loaded(core, entrance, *asks)
     entered = entrance.build_entrance(core, on)
     await entrance.boot_accounts(core, entered.accounts)
@@ -74,7 +86,7 @@ async def start(core: ProcessContext) -> "Composition":
         await _loaded(core, compose)
         return await compose.compose(core, on, entered)
     finally:
-        if wizard is not None:  # In the next turn: then the hub is up, or says that it failed.
+        if wizard is not None:
             core.reactor.callLater(0, wizard.go_on, core.root)
 
 

@@ -283,6 +283,8 @@ class Connection(Held, BaseProtocol):
             self._refuse(bad_request(431, "The request's head is too large."))
             return False
         raw = bytes(buffer[:end])
+        if self.keep(raw):
+            return False
         self._buffer = buffer[end + 4 :]
         try:
             plan = self._dispatcher.plan(self.peer, raw, self._tls)

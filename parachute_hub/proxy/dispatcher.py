@@ -17,6 +17,7 @@ class Dispatcher(Protocol[C]):
     now: float
     draining: bool
     holding: bool
+    keeping: bool
     attach: Attach
 
     def attend(self) -> None:

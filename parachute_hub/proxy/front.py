@@ -95,7 +95,7 @@ class Front(Factory):
         self.metrics = metrics or Metrics()
         self.now = clock.seconds()
         self.draining = False
-        self.holding = False
+        self.holding = self.keeping = False
         self.attach = attach
         self.backend = backend
         self._planner = Planner(hops=hops, target_bytes=self.limits.target_bytes)
@@ -325,7 +325,13 @@ class Front(Factory):
         if not pool.open and not pool.shares.taken:
             del self._pools[key]
 
-    # A newer hub takes over.
+    # The hub starts, or a newer one takes over.
+
+    def keep(self, kept: bool) -> None:
+        """Let all requests but those for /health wait, or take them."""
+        self.keeping = kept
+        if not kept:
+            self.hold(False)
 
     def hold(self, held: bool) -> None:
         """Leave new clients and further requests in the kernel, or take them again."""

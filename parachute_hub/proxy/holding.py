@@ -31,6 +31,15 @@ def fitting(clients: Iterable[KeptClient]) -> list[KeptClient]:
     return [one for one, size in zip(found, sizes, strict=True) if size <= _MOST_BYTES]
 
 
+def for_health(raw: bytes) -> bool:
+    """Whether a request's head asks for `/health`, which is answered while others wait for the hub to start.
+
+    >>> for_health(b"GET /health HTTP/1.1"), for_health(b"GET /healthy HTTP/1.1"), for_health(b"GET")
+    (True, False, False)
+    """
+    return raw.partition(b" ")[2].startswith((b"/health ", b"/health?"))
+
+
 class Held:
     """The part of a Connection that holds it, lets it go on, and ends it with the hub."""
 
@@ -50,6 +59,13 @@ class Held:
         """Read nothing more once this request is answered; what the client sends waits in the kernel."""
         if self.state is ReadState.HEAD:
             self.transport.pauseProducing()
+
+    def keep(self, raw: bytes) -> bool:
+        """Whether the request with this head waits for the hub to start. What follows it waits in the kernel."""
+        kept = self._dispatcher.keeping and not for_health(raw)
+        if kept:
+            self.transport.pauseProducing()
+        return kept
 
     def go_on(self) -> None:
         """Read again, and take the request that has arrived."""

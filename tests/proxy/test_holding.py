@@ -83,6 +83,25 @@ class HoldingTests(SynchronousTestCase):
         module.deliver(ok(b"two"))
         self.assertEqual(client.take()[-3:], b"two")
 
+    def test_while_the_hub_starts_all_but_health_waits(self) -> None:
+        """And goes to whom it is meant for once the hub is up."""
+        rig = Rig(MOUNTS)
+        rig.front.keep(True)
+        clients = [rig.ask(get(path)) for path in ("/notes/1", "/api/modules", "/healthy")]
+        posting = rig.ask(get("/notes/1", "Content-Length: 3", method="POST") + b"ada")
+        asking = rig.ask(get("/health?full") + get("/health") + get("/notes/1"))
+        self.assertEqual(asking.take().count(b"HTTP/1.1 404"), 2)
+        rig.ask(get("/notes/1")).hang_up()
+        self.assertEqual([client.take() for client in (*clients, posting, asking)], [b""] * 5)
+        self.assertEqual(rig.modules.sockets, [])
+        rig.front.keep(False)
+        self.assertEqual([client.take()[:9] for client in clients[1:]], [b"HTTP/1.1 "] * 2)
+        self.assertEqual(len(rig.modules.sockets), 3)
+        self.assertEqual([module.take().endswith(b"ada") for module in rig.modules.sockets].count(True), 1)
+        for module in rig.modules.sockets:
+            module.deliver(ok(b"one"))
+        self.assertEqual([client.take()[-3:] for client in (clients[0], posting, asking)], [b"one"] * 3)
+
     def test_new_clients_stay_in_the_kernels_queue(self) -> None:
         """Also once there is room again at the limit of connections."""
         port = FakePort()
