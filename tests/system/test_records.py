@@ -1,5 +1,6 @@
 """The records behave as those of attrs itself."""
 
+import copy
 from typing import Any
 
 import attrs
@@ -85,6 +86,11 @@ def _told(kit: Any) -> dict[str, object]:
         "evolved": attrs.evolve(value("x"), size=2) == value("x", 2),
         "errors differ": broken == made["Broken"]("x"),
         "slots": hasattr(value("x"), "__dict__"),
+        "fields": [each.name for each in attrs.fields(more)],
+        "an inherited field": [each.inherited for each in attrs.fields(more)],
+        "a copy": copy.copy(changing("x")) == changing("x"),
+        "as a dictionary": attrs.asdict(changing("x", value("y"))),
+        "as a tuple": attrs.astuple(value("x")),
     }
 
 
