@@ -120,7 +120,7 @@ def _tile(tile: Tile, visitor: Visitor) -> Tag:
 
 def _phone(notes: Tile | None) -> Tag:
     path = "/account/phone" + (f"?next={quote(notes.url, safe='/')}" if notes else "")
-    return _row("Use it on your phone", "Scan a code, and your notes open there.", path)
+    return _row("Use your notes on your phone", "Scan a code, and they open there.", path)
 
 
 def _row(title: str, text: str, path: str) -> Tag:

@@ -83,7 +83,7 @@ class ReachTests(SynchronousTestCase):
             laptop.get_by_text("Your password was changed").wait_for()
             laptop.goto(f"https://{ways.NAME}/")
             self.check(laptop, "friend-home")
-            laptop.get_by_role("link", name="Use it on your phone").click()
+            laptop.get_by_role("link", name="Use your notes on your phone").click()
             self.check(laptop, "friend-phone-ask")
             laptop.get_by_label("Your password").fill(PASSWORD)
             laptop.get_by_role("button", name="Show the code").click()
@@ -101,7 +101,7 @@ class ReachTests(SynchronousTestCase):
             self.check(laptop, "friend-phone-in")
             mobile.wait_for_url(f"https://{ways.NAME}/")
             expect(mobile.get_by_text("Hello, grace")).to_be_visible()
-            self.assertEqual(mobile.get_by_role("link", name="Use it on your phone").count(), 0)
+            self.assertEqual(mobile.get_by_role("link", name="Use your notes on your phone").count(), 0)
 
     def open_way(self, laptop: Page, running: HubProcess, folder: Path) -> None:
         """Nothing runs before the person has seen what would run, and has confirmed it."""
