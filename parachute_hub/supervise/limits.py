@@ -62,6 +62,9 @@ class MemoryLimits:
     # after a request began or the memory grew by `stirring`, and always above the fraction `near`.
     glance: float = 0.1
     rest: float = 1.0
+    # Out of a rest, the growth in bytes a second that is seen in time, and the longest pause where much is free.
+    spurt: int = 200 << 20
+    longest_rest: float = 5.0
     near: float = 0.6
     calm: float = 5.0
     stirring: int = 1 << 20

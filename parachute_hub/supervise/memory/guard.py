@@ -1,9 +1,9 @@
 """Measures memory and processor time every two seconds and acts on `policy.decide`.
 
 Ends a module that starts programs without end. In between it glances at the memory in use: ten times a second while
-requests arrive, or the memory grows or is short, once a second otherwise. If that runs full, the module that takes it
-is killed at once: while the kernel looks for memory, everything in the container stands still. Out of a rest, one that
-takes all that is free within a second is left to the kernel.
+requests arrive, or the memory grows or is short; otherwise once a second, or every few seconds where that much is free.
+If that runs full, the module that takes it is killed at once: while the kernel looks for memory, everything in the
+container stands still. Out of a rest, one that takes all that is free within a second is left to the kernel.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -250,7 +250,10 @@ class MemoryGuard:
         full = runs_full(before, charged, since, limit, limits)
         # File pages count too, which the kernel drops without delay.
         used = (self._room.used() or 0) if full or charged >= limit * limits.near else 0
-        pause = limits.glance if now < self._calm_at or used >= limit * limits.near else limits.rest
+        if now < self._calm_at or used >= limit * limits.near:
+            pause = limits.glance
+        else:
+            pause = min(max(limits.rest, (limit - charged) // limits.spurt), limits.longest_rest)
         if pause != self._pause and self._glances is not None:
             self._pace(pause)
         if not full or used < limit // 2 or self._killing:

@@ -92,6 +92,17 @@ class GlanceTests(SynchronousTestCase):
         self.guard.attend()
         self.assertEqual((self.looks(10), self.clock.getDelayedCalls()), (0, []))
 
+    def test_pauses_are_longer_where_much_is_free(self) -> None:
+        """A module that then takes 200 MB a second is still killed in time."""
+        for in_use, most in ((300, 11), (100, 6)):
+            self.room.in_use, self.meter.sizes["vault"] = in_use * MB, 40 * MB
+            self.looks(20)
+            self.assertLessEqual(self.looks(10), most)
+        self.modules.killed.clear()
+        while not self.modules.killed and self.room.in_use < self.room.limit():
+            self.looks(0.05, growth=190 * MB)
+        self.assertEqual(self.modules.killed, ["vault"])
+
     def test_minutes_are_minutes_in_a_rest_too(self) -> None:
         """Measurements are rarer then, and the page draws an hour of them."""
         self.looks(1200)
