@@ -61,7 +61,7 @@ reactor.callLater(0.05, look)
 reactor.run()
 print(json.dumps(told))
 """
-_FIRST = """
+_STARTING = """
 import gc, json, sys
 from parachute_hub.system import libraries
 libraries.defer_unused()
@@ -83,20 +83,49 @@ def ask(method, path):
     found = connection.getresponse()
     return found.status, found.read().decode()
 
-start_modules = stages._start_modules
-
-async def first_ask(core, on):
-    told["first"] = await deferToThread(ask, "GET", "/admin/setup")
+def look():
     told["loaded"] = [name for name, each in sys.modules.items() if each and stages.loading.is_loaded(each)]
     gc.unfreeze()
     told["classes"] = sum(1 for each in gc.get_objects() if isinstance(each, type))
     told["phase"] = hub.phase.name
+
+def end_with(answer):
+    answer.addCallback(lambda found: told.update(waited=found, phase_then=hub.phase.name))
+    answer.addBoth(lambda _: hub.stopService()).addBoth(lambda _: reactor.stop())
+
+"""
+_FIRST = (
+    _STARTING
+    + """
+start_modules = stages._start_modules
+
+async def first_ask(core, on):
+    told["first"] = await deferToThread(ask, "GET", "/admin/setup")
+    look()
     posted = deferToThread(ask, "POST", "/admin/setup/account")
     await start_modules(core, on)
-    posted.addCallback(lambda answer: told.update(posted=answer, phase_then=hub.phase.name))
-    posted.addBoth(lambda _: hub.stopService()).addBoth(lambda _: reactor.stop())
+    end_with(posted)
 
 stages._start_modules = first_ask
+"""
+)
+_MODULES_FIRST = (
+    _STARTING
+    + """
+loaded = stages._loaded
+
+async def first_ask(core, *code):
+    if stages.compose in code:
+        told["first"] = await deferToThread(ask, "GET", "/health")
+        look()
+        told["run"] = len(hub._begun)
+        end_with(deferToThread(ask, "GET", "/api/ready"))
+    await loaded(core, *code)
+
+stages._loaded = first_ask
+"""
+)
+_RUN = """
 reactor.callWhenRunning(hub.startService)
 reactor.run()
 print(json.dumps(told))
@@ -187,7 +216,7 @@ class IdleImportTests(SynchronousTestCase):
     def test_the_first_question_is_asked_before_modules_and_issuer_are_loaded(self) -> None:
         """And what answers it is kept until the hub is up."""
         with tempfile.TemporaryDirectory() as folder:
-            ended = _run(_FIRST, str(Path(folder) / "home"))
+            ended = _run(_FIRST + _RUN, str(Path(folder) / "home"))
         self.assertEqual(ended.returncode, 0, ended.stderr.decode())
         told = json.loads(ended.stdout.splitlines()[-1])
         status, page = told["first"]
@@ -196,7 +225,18 @@ class IdleImportTests(SynchronousTestCase):
         self.assertEqual(_LATER & set(told["loaded"]), set())
         self.assertLess(len(told["loaded"]), _MOST_AT_FIRST)
         self.assertLess(told["classes"], _MOST_CLASSES_AT_FIRST)
-        self.assertEqual((told["posted"][0], told["phase_then"]), (403, "up"))
+        self.assertEqual((told["waited"][0], told["phase_then"]), (403, "up"))
+
+    def test_any_other_hub_starts_its_modules_first(self) -> None:
+        """And requests wait until it is up, all but those for /health."""
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "hub.db").touch()  # An older hub was here.
+            ended = _run(_MODULES_FIRST + _RUN, folder)
+        self.assertEqual(ended.returncode, 0, ended.stderr.decode())
+        told = json.loads(ended.stdout.splitlines()[-1])
+        self.assertEqual((told["first"][0], told["phase"], told["run"]), (200, "starting", 1))
+        self.assertEqual({"joserfc", "argon2"} & set(told["loaded"]), set())
+        self.assertEqual((told["waited"][0], told["phase_then"]), (200, "up"))
 
     def test_a_module_host_loads_neither_accounts_nor_issuer(self) -> None:
         asked = "import sys, parachute_hub.app.host, parachute_hub.app.hosted; print(*sys.modules)"
