@@ -64,6 +64,7 @@ class Held:
         """Whether the request with this head waits for the hub to start. What follows it waits in the kernel."""
         kept = self._dispatcher.keeping and not for_health(raw)
         if kept:
+            self.deadline = self._dispatcher.now + self._dispatcher.limits.idle_seconds
             self.transport.pauseProducing()
         return kept
 

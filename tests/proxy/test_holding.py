@@ -92,6 +92,7 @@ class HoldingTests(SynchronousTestCase):
         asking = rig.ask(get("/health?full") + get("/health") + get("/notes/1"))
         self.assertEqual(asking.take().count(b"HTTP/1.1 404"), 2)
         rig.ask(get("/notes/1")).hang_up()
+        rig.pass_time(60)
         self.assertEqual([client.take() for client in (*clients, posting, asking)], [b""] * 5)
         self.assertEqual(rig.modules.sockets, [])
         rig.front.keep(False)
