@@ -1,6 +1,7 @@
 """Notices of a running hub, from a real problem to stand-ins of every kind of service."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -37,12 +38,12 @@ class NoticesTests(SynchronousTestCase):
         self.assertEqual(fetch(f"{self.hub.url}{test}", method="POST", body={}, headers=self.operator()).status, 400)
 
         problem = "A notice did not arrive"
-        self.hub.wait_for(lambda: problem in arrived.titles("/"), "the notice by ntfy")
+        self.wait_for(lambda: problem in arrived.titles("/"), "the notice by ntfy")
         self.hub.wait_for(lambda: any(f"Subject: {problem}" in one for one in arrived.letters), "the letter")
         self.hub.wait_for(lambda: problem in self.pushed(browser), "the push message")
         arrived.failing.clear()
         self.hub.client.call("POST", test, {})
-        self.hub.wait_for(lambda: f"Resolved: {problem}" in arrived.titles("/"), "the end by ntfy")
+        self.wait_for(lambda: f"Resolved: {problem}" in arrived.titles("/"), "the end by ntfy")
         self.hub.wait_for(lambda: f"Resolved: {problem}" in self.pushed(browser), "the end by push")
         self.assertEqual(arrived.titles("/").count(problem), 1, "one message a cause")
         self.assertTrue(arrived.logins)
@@ -52,6 +53,10 @@ class NoticesTests(SynchronousTestCase):
                 self.assertEqual(claims["aud"], arrived.url(""))
         self.assertIn("/ping", [path for path, _, _ in arrived.requests])
         self.kept_secret("my-topic", "hook-of-mine", "pass-word-of-mail", "me@x.test", "/push")
+
+    def wait_for(self, condition: Callable[[], bool], what: str) -> None:
+        """While somebody uses the hub, which looks for problems less often otherwise."""
+        self.hub.wait_for(lambda: self.hub.client.health() and condition(), what)
 
     def pushed(self, browser: Browser) -> list[str]:
         bodies = [body for path, _, body in self.services.requests if path == "/push"]
