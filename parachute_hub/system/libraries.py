@@ -13,7 +13,6 @@ _UNUSED = (
     "decimal",  # twisted.spread.jelly
     "difflib",  # werkzeug: for its suggestions
     "locale",  # subprocess, gettext
-    "logging",  # twisted.logger, werkzeug
     "lzma",  # shutil
     "mimetypes",  # werkzeug
     "pkgutil",  # werkzeug
@@ -59,6 +58,12 @@ _NAMES = {
     "pprint": {"pformat": ""},  # werkzeug
     "twisted.cred.credentials": {"IUsernameDigestHash": ""},  # twisted.web.iweb
     "twisted.spread.pb": {"Copyable": "twisted.spread.flavors", "ViewPoint": "twisted.spread.flavors"},  # twisted.web
+    "werkzeug.datastructures": {  # werkzeug.routing, as the next two
+        **dict.fromkeys(("ImmutableDict", "MultiDict", "iter_multi_items"), "werkzeug.datastructures.structures"),
+        "Headers": "",
+    },
+    "werkzeug.http": {"dump_cookie": ""},
+    "werkzeug.wsgi": {"get_host": "", "wrap_file": ""},
     "zipfile": {"ZipFile": ""},  # twisted.python.zippath
 }
 

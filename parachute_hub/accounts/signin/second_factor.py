@@ -6,13 +6,16 @@ from attrs import field
 
 from parachute_hub.accounts.encryption import Sealer, Unsealable
 from parachute_hub.accounts.model import Clock, Random
-from parachute_hub.accounts.signin import totp
 from parachute_hub.accounts.signin.passwords import Hasher
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.factors import Factors
 from parachute_hub.store.rows import Totp
+from parachute_hub.system.loading import lazily
 from parachute_hub.system.random_tokens import new_id
 from parachute_hub.system.records import frozen
+
+with lazily():
+    from parachute_hub.accounts.signin import totp
 
 START_LASTS = 15 * 60
 
