@@ -22,7 +22,15 @@ from parachute_hub.proxy.pool import Pool
 from parachute_hub.proxy.routes import ErrorResponse
 from parachute_hub.proxy.scope_challenge import challenge_lines
 from parachute_hub.proxy.shares import Share
-from parachute_hub.proxy.transport import PROVEN, STREAM_READ, trust_reader, trust_upload
+from parachute_hub.proxy.transport import (
+    FAST,
+    FAST_SECONDS,
+    PROVEN,
+    STREAM_READ,
+    trust_fast_reader,
+    trust_reader,
+    trust_upload,
+)
 from parachute_hub.proxy.tunnel import Tunnel
 from parachute_hub.proxy.upstream import REQUEST_HOLDS, Upstream
 
@@ -54,6 +62,7 @@ class Exchange:
     _over = False
     _endless = False
     _trusted = False
+    _timed = False
     _upload_trusted = False
 
     def __init__(
@@ -226,6 +235,10 @@ class Exchange:
 
     def _sent_past(self, count: int) -> None:
         self._sent += count
+        if self._sent >= FAST and not self._timed and self._upstream is not None:
+            self._timed = True
+            if self._recorder.seconds() - self._began <= FAST_SECONDS:
+                trust_fast_reader(self._upstream.transport)
 
     def got_end(self) -> None:
         """The response is complete."""

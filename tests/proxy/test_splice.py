@@ -4,7 +4,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.proxy import transport, upstream
+from parachute_hub.proxy import exchange, transport, upstream
 from parachute_hub.proxy.chunked import Chunked, RequestBody
 from parachute_hub.proxy.transport import FRAME_READ, STREAM_READ
 from tests.support.sockets import Rig, get, ok
@@ -102,6 +102,21 @@ class SplicingTests(SynchronousTestCase):
         self.assertTrue(client.connected)
         self.rig.pass_time(40)
         self.assertIn(b" 408 ", client.take())
+
+    def test_only_a_fast_reader_gets_more_sent_ahead(self) -> None:
+        for seconds, trusted in ((0, 1), (2, 0)):
+            fast: list[Any] = []
+            self.patch(exchange, "trust_fast_reader", fast.append)
+            self.rig.ask(get("/notes/"))
+            module = self.rig.modules.newest
+            module.deliver(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (LONG * 100) + PART)
+            module.deliver(PART)
+            self.tell(LONG * 10)
+            self.assertEqual(fast, [], "it has not taken much yet")
+            self.rig.pass_time(seconds)
+            self.tell(LONG * 10)
+            self.tell(LONG * 10)
+            self.assertEqual(fast, [module] * trusted)
 
     def test_chunks_of_an_upload_are_read(self) -> None:
         client = self.rig.ask(get("/notes/", "Transfer-Encoding: chunked", method="POST"))
