@@ -283,7 +283,7 @@ class Connection(Held, BaseProtocol):
             self._refuse(bad_request(431, "The request's head is too large."))
             return False
         raw = bytes(buffer[:end])
-        if self.keep(raw):
+        if self._dispatcher.keeping and self.keep(raw):
             return False
         self._buffer = buffer[end + 4 :]
         try:

@@ -61,8 +61,8 @@ class Held:
             self.transport.pauseProducing()
 
     def keep(self, raw: bytes) -> bool:
-        """Whether the request with this head waits for the hub to start. What follows it waits in the kernel."""
-        kept = self._dispatcher.keeping and not for_health(raw)
+        """Whether the request with this head waits for the hub, which starts. What follows it waits in the kernel."""
+        kept = not for_health(raw)
         if kept:
             self.deadline = self._dispatcher.now + self._dispatcher.limits.idle_seconds
             self.transport.pauseProducing()
