@@ -115,15 +115,17 @@ class Ahead:
         if self._until is None or not timeout:
             self._poll(timeout)
             return
-        self._count("wake-ups")
         if _reactor.seconds() >= self._until:
             self._told.write_text(json.dumps(self._counts))
             self._until = None
         before = self._events
         self._poll(min(timeout, 0.002))
         under_way = self._in_threads or any(isinstance(one, Client) for one in _reactor.getReaders())
-        if before == self._events and not under_way and not _reactor.getWriters():
+        leaps = before == self._events and not under_way and not _reactor.getWriters()
+        if leaps:
             self._ahead += timeout
+        if leaps or before != self._events:
+            self._count("wake-ups")
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ BUDGET = {
     # Clients that rest: a module may keep its connection to the hub for 255 seconds.
     "Ticks._turn": 3,
     # Once for each moment in which something above is due, and for what the modules answer.
-    "wake-ups": 250,
+    "wake-ups": 200,
 }
 
 
