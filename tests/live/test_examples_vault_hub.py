@@ -50,6 +50,7 @@ class BehindTheHub(SynchronousTestCase):
 
         content = os.urandom(5_000_000)
         uploaded = json.loads(self.open("POST", "api/attachments?name=a.png", content, Content_Type="image/png").read())
+        self.assertEqual(self.open("GET", uploaded["url"]).read(), content)
         part = self.open("GET", uploaded["url"], Range="bytes=4999990-")
         self.assertEqual((part.status, part.read()), (206, content[-10:]))
         self.assertIn("sandbox", part.getheader("content-security-policy") or "")
