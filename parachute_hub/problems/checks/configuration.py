@@ -19,7 +19,7 @@ class Unconfigured:
     modules: KnowsModules
     missing: Callable[[str], Awaitable[Sequence[str]]]
     name: str = "settings that modules need"
-    period: float = 300.0
+    period: float = 900.0
     wakes: tuple[Wake, ...] = ("modules",)
 
     async def look(self) -> Sequence[Problem]:
