@@ -3,9 +3,9 @@
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from twisted.internet.defer import Deferred
@@ -18,12 +18,9 @@ from parachute_hub.accounts.encryption import Sealer
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.runtime import ModuleRuntime
 from parachute_hub.backup import switch
-from parachute_hub.backup.archive.layout import ModuleInfo
-from parachute_hub.backup.archive.parts import Part
 from parachute_hub.backup.ledger import Ledger
 from parachute_hub.backup.places import Places
 from parachute_hub.backup.records import BackupsFile
-from parachute_hub.backup.restore import Restores
 from parachute_hub.backup.service import Backups, HubFacts
 from parachute_hub.backup.worker_process import Workers, passed_on
 from parachute_hub.jobs.model import Job
@@ -37,12 +34,17 @@ from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import MountedArea, later
 from parachute_hub.store.database import shipped_migrations
 from parachute_hub.system.atomic_files import read_bounded
-from parachute_hub.system.loading import lazily
+from parachute_hub.system.loading import is_loaded, lazily, load
 from parachute_hub.system.records import frozen
 from parachute_hub.system.timers import every
 
 with lazily():
     from parachute_hub.admin import backups_api, restore_api
+    from parachute_hub.backup import restore
+    from parachute_hub.backup.archive import layout
+
+if TYPE_CHECKING:
+    from parachute_hub.backup.archive.parts import Part
 
 TICK_SECONDS = 60.0
 _VAULT = "/vault/"
@@ -54,7 +56,7 @@ class BackupRoom:
     """What the rest of the hub uses of the backups. `timer` starts the schedule."""
 
     backups: Backups
-    restores: Restores
+    _restores: "Callable[[], restore.Restores]"
     _core: ProcessContext
     _engine: ModuleRuntime
 
@@ -64,7 +66,8 @@ class BackupRoom:
         return every(self._core.reactor, TICK_SECONDS, self._tick, "Starting backups that are due")
 
     def _tick(self) -> "Deferred[None]":
-        self.restores.drop_idle()
+        if is_loaded(restore):
+            self._restores().drop_idle()
         self._fetch_missing_programs()
         return Deferred.fromCoroutine(self.backups.tick())
 
@@ -105,7 +108,7 @@ class BackupRoom:
         return [
             later(
                 ("/api/backups",),
-                backups_api,
+                (backups_api, layout),
                 lambda: (
                     backups_api.BackupsApi(
                         who=who,
@@ -119,10 +122,10 @@ class BackupRoom:
             ),
             later(
                 ("/admin/setup/restore",),
-                restore_api,
+                (restore_api, layout),
                 lambda: (
                     restore_api.RestoreApi(
-                        restores=self.restores,
+                        restores=self._restores(),
                         backups=self.backups,
                         setup=accounts.setup,
                         who=who,
@@ -188,19 +191,25 @@ def build_backups(
         new_id=lambda: str(uuid4()),
         done=done,
     )
-    restores = Restores(
-        home=core.settings.home,
-        workers=workers,
-        restart=core.restart,
-        in_thread=files.outside.in_thread,
-        replaced=replaced,
-        data=_PartRestorer(engine.modules.data_restorer),
-        session_lives=accounts.sign_in.lives,
-        now=time.time,
-        new_id=lambda: str(uuid4()),
-        random=secrets.token_bytes,
-        done=done,
-    )
+
+    @cache
+    def restores() -> "restore.Restores":
+        return restore.Restores(
+            home=core.settings.home,
+            workers=workers,
+            restart=core.restart,
+            in_thread=files.outside.in_thread,
+            replaced=replaced,
+            data=_PartRestorer(engine.modules.data_restorer),
+            session_lives=accounts.sign_in.lives,
+            now=time.time,
+            new_id=lambda: str(uuid4()),
+            random=secrets.token_bytes,
+            done=done,
+        )
+
+    if ledger.state.places:  # Backups are made after an update on the disk, too.
+        load(layout)
     return BackupRoom(backups, restores, core, engine)
 
 
@@ -210,7 +219,7 @@ class _PartRestorer:
 
     _restorer: DataRestorer
 
-    async def restore(self, part: Part, folder: Path) -> Job:
+    async def restore(self, part: "Part", folder: Path) -> Job:
         """A vault under another name never takes the place of one that is there."""
         arrived = ArrivedData(
             short=part.short, place=part.target, folder=folder, replace=part.alias is None, title=part.title
@@ -222,11 +231,11 @@ class _PartRestorer:
         await self._restorer.ended(job)
 
 
-def _module(engine: ModuleRuntime, short: str) -> ModuleInfo:
+def _module(engine: ModuleRuntime, short: str) -> "layout.ModuleInfo":
     directory = engine.modules.files.directory
     row, package = directory.row(short), directory.package_of(short)
     integrity = _integrity(directory.store.lock(package), package) if package else None
-    return ModuleInfo(short=short, package=package, version=row.version if row else None, integrity=integrity)
+    return layout.ModuleInfo(short=short, package=package, version=row.version if row else None, integrity=integrity)
 
 
 @lru_cache(maxsize=64)

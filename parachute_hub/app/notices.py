@@ -2,8 +2,11 @@
 
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from twisted.internet.defer import Deferred
@@ -13,20 +16,21 @@ from parachute_hub.accounts.assemble import Accounts
 from parachute_hub.accounts.encryption import Sealer
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.runtime import ModuleRuntime
-from parachute_hub.notices.apprise_sender import Apprise
-from parachute_hub.notices.email_sender import Email
 from parachute_hub.notices.outbound import Outbound
 from parachute_hub.notices.records import Kind, NoticesFile
-from parachute_hub.notices.senders import Ntfy, Ping, Push, Sender, Webhook
 from parachute_hub.notices.service import RESTING_SECONDS, TICK_SECONDS, Notices
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.root import MountedArea, later
 from parachute_hub.system.doer import Done
-from parachute_hub.system.loading import lazily
+from parachute_hub.system.loading import lazily, load
 from parachute_hub.system.records import frozen
 
 with lazily():
     from parachute_hub.admin import notices_api
+    from parachute_hub.notices import apprise_sender, email_sender, senders, webpush
+
+if TYPE_CHECKING:
+    from parachute_hub.notices.senders import Sender
 
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
 
@@ -47,7 +51,7 @@ class NoticeRoom:
         """The API."""
         return later(
             ("/api/notices",),
-            notices_api,
+            (notices_api, *_code()),
             lambda: notices_api.NoticesApi(who=who, step_up=accounts.step_up, notices=self.notices).app,
         )
 
@@ -64,25 +68,30 @@ def build_notices(
     in_thread = engine.modules.files.outside.in_thread
     outbound = Outbound(reactor=core.reactor, resolve=resolve)
     passed_on = core.settings.passed_on
-    push = Push(
-        outbound,
-        key=lambda: notices.key(),
-        subject=lambda: _contact(issuer()),
-        now=time.time,
-        random=secrets.token_bytes,
-    )
-    senders: dict[Kind, Sender] = {
-        "ntfy": Ntfy(outbound),
-        "webhook": Webhook(outbound, time.time),
-        "ping": Ping(outbound),
-        "email": Email(outbound, in_thread),
-        "push": push,
-        "apprise": Apprise(core.reactor, {name: passed_on[name] for name in _PASSED_ON if name in passed_on}),
-    }
+
+    @cache
+    def by_kind() -> "Mapping[Kind, Sender]":
+        return {
+            "ntfy": senders.Ntfy(outbound),
+            "webhook": senders.Webhook(outbound, time.time),
+            "ping": senders.Ping(outbound),
+            "email": email_sender.Email(outbound, in_thread),
+            "push": senders.Push(
+                outbound,
+                key=lambda: notices.key(),
+                subject=lambda: _contact(issuer()),
+                now=time.time,
+                random=secrets.token_bytes,
+            ),
+            "apprise": apprise_sender.Apprise(
+                core.reactor, {name: passed_on[name] for name in _PASSED_ON if name in passed_on}
+            ),
+        }
+
     notices = Notices(
         file=NoticesFile(core.settings.home / "hub" / "notices.json"),
         seals=sealer,
-        senders=senders,
+        senders=by_kind,
         bus=engine.bus,
         page=lambda: f"{issuer()}/admin/",
         minute=minute_of_day,
@@ -91,7 +100,14 @@ def build_notices(
         in_thread=in_thread,
         done=done,
     )
+    if notices.state.destinations:  # They are told of problems after an update on the disk, too.
+        load(*_code())
     return NoticeRoom(notices, core)
+
+
+def _code() -> tuple[ModuleType, ...]:
+    """What sends."""
+    return senders, webpush, email_sender, apprise_sender
 
 
 def minute_of_day(now: float, zone: str) -> int:

@@ -110,7 +110,7 @@ def admin_parts(
     def latest(package: str) -> str | None:
         return engine.modules.availability.latest(package, files.channel())
 
-    def logs() -> logs_api.Logs:
+    def logs() -> "logs_api.Logs":
         read = partial(read_log, core.settings.home / "hub" / "logs")
         return logs_api.Logs(read=read, in_thread=in_thread, streams=streams)
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from attrs import evolve
 
-from parachute_hub.backup.archive.layout import Header, ModuleInfo, archive_name
 from parachute_hub.backup.ledger import Ledger
 from parachute_hub.backup.places import Places
 from parachute_hub.backup.records import BackupCopy, BackupPlace, BackupState, RecoveryKey, SecretBox
@@ -19,7 +18,11 @@ from parachute_hub.jobs.model import Job
 from parachute_hub.jobs.runner import JobFailed, Jobs, Work
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.system.doer import Done
+from parachute_hub.system.loading import lazily
 from parachute_hub.system.records import define, frozen
+
+with lazily():
+    from parachute_hub.backup.archive import layout
 
 SHORT = "backup"
 """The name under which the jobs of backups run: one at a time."""
@@ -35,7 +38,7 @@ class HubFacts:
     hub_version: str
     schema: int
     origin: str
-    modules: tuple[ModuleInfo, ...]
+    modules: "tuple[layout.ModuleInfo, ...]"
 
 
 @define(kw_only=True)
@@ -191,7 +194,7 @@ class Backups:
     def _backup_job(self, to: object) -> dict[str, Any]:
         facts, key, now = self.facts(), self._key(), self.now()
         hub_id = hub_id_of(key.recipient)
-        header = Header(
+        header = layout.Header(
             id=self.new_id(),
             created_at=now,
             hub_id=hub_id,
@@ -206,7 +209,7 @@ class Backups:
             "home": self.home,
             "recipient": key.recipient,
             "header": header.to_json(),
-            "name": archive_name(hub_id, now),
+            "name": layout.archive_name(hub_id, now),
             "to": to,
         }
 

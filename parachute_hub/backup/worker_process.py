@@ -15,9 +15,12 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from parachute_hub.backup.archive.layout import scratch_prefix
 from parachute_hub.system import strict_json
+from parachute_hub.system.loading import lazily
 from parachute_hub.system.records import define
+
+with lazily():
+    from parachute_hub.backup.archive import layout
 
 MODULE = "parachute_hub.backup.archive.worker"
 LINE_BYTES = 2 * 1024 * 1024
@@ -281,7 +284,7 @@ class Workers:
 
 def remove_scratch(folder: Path, pid: int) -> None:
     """Remove the temporary files of the worker with this process id. Blocks."""
-    for left in folder.glob(scratch_prefix(pid) + "*"):
+    for left in folder.glob(layout.scratch_prefix(pid) + "*"):
         shutil.rmtree(left, ignore_errors=True)
 
 

@@ -9,7 +9,6 @@ from attrs import field
 from twisted.logger import Logger
 
 from parachute_hub.migration import home as older_home
-from parachute_hub.migration.plan import Check, Move, plan
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.older_hub import MoveInStore, OlderHubUnreadable, read
@@ -17,9 +16,13 @@ from parachute_hub.store.rows import Act
 from parachute_hub.store.settings import StoredSettings
 from parachute_hub.store.writer import Write
 from parachute_hub.system.home import HomeTaken
+from parachute_hub.system.loading import lazily
 from parachute_hub.system.random_tokens import new_token
 from parachute_hub.system.records import define
 from parachute_hub.system.timestamps import to_the_millisecond
+
+with lazily():
+    from parachute_hub.migration import plan
 
 TICKET_SECONDS = 1800.0
 CHANNEL = "older_hub_channel"
@@ -37,13 +40,13 @@ class Channels(Protocol):
         """Store it. Fails with RecordsRefused."""
 
 
-def look(home: Path, *, now: float, is_origin: Check, is_key: Check) -> Move:
+def look(home: Path, *, now: float, is_origin: "plan.Check", is_key: "plan.Check") -> "plan.Move":
     """What would come from this home. Raises OlderHubUnreadable or HomeTaken. Blocks, and writes nothing."""
     if not older_home.is_older(home):
         raise OlderHubUnreadable(f"There is no older hub in {home}: it has no {older_home.DATABASE}.")
     older_home.check_not_running(home)
     tables = read(home / older_home.DATABASE, to_the_millisecond(now))
-    return plan(tables, now=now, is_origin=is_origin, is_key=is_key)
+    return plan.plan(tables, now=now, is_origin=is_origin, is_key=is_key)
 
 
 @define(kw_only=True)
@@ -58,8 +61,8 @@ class MoveIn:
     audit: Audit
     settings: StoredSettings
     channels: Channels
-    is_origin: Check
-    is_key: Check
+    is_origin: "plan.Check"
+    is_key: "plan.Check"
     in_thread: Callable[..., Awaitable[Any]]
     restart: Callable[[], None]
     now: Callable[[], float]
@@ -72,7 +75,7 @@ class MoveIn:
         """True if somebody can move in."""
         return self.found and not self.has_owner()
 
-    async def begin(self) -> tuple[Move, str]:
+    async def begin(self) -> "tuple[plan.Move, str]":
         """What would come, and a ticket with which `move` takes it over. Raises Refused; the caller has proven that
         this hub is theirs.
         """
@@ -80,7 +83,7 @@ class MoveIn:
         self._ticket, self._made_at = new_token(self.random), self.now()
         return move, self._ticket
 
-    async def move(self, ticket: str) -> Move:
+    async def move(self, ticket: str) -> "plan.Move":
         """Take everything over and restart. Raises Refused; nothing has changed then."""
         valid = self._ticket and self.now() < self._made_at + TICKET_SECONDS
         if not valid or not hmac.compare_digest(ticket.encode(), self._ticket.encode()):
@@ -113,17 +116,17 @@ class MoveIn:
                 await self.channels.choose_channel(channel)
             await self.write(self.settings.drop, CHANNEL)
 
-    async def _look(self) -> Move:
+    async def _look(self) -> "plan.Move":
         if not self.offered:
             raise self._too_late()
         try:
-            found: Move = await self.in_thread(self._read)
+            found: plan.Move = await self.in_thread(self._read)
             return found
         except (OlderHubUnreadable, HomeTaken) as error:
             kind = "older_hub_running" if isinstance(error, HomeTaken) else "older_hub_unreadable"
             raise Refused(409, kind, str(error)) from None
 
-    def _read(self) -> Move:
+    def _read(self) -> "plan.Move":
         return look(self.home, now=self.now(), is_origin=self.is_origin, is_key=self.is_key)
 
     def _too_late(self) -> Refused:

@@ -1,24 +1,29 @@
 """Listens for problems and sends notices of them; keeps destinations and quiet hours."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, field
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.logger import Logger
 
 from parachute_hub.events import Bus, NumberedEvent, ProblemChanged
-from parachute_hub.notices import webpush
 from parachute_hub.notices.model import Message, Severity, farewell, newcomer, test_message
 from parachute_hub.notices.outbound import NotSent
 from parachute_hub.notices.outbox import Outbox, is_quiet
 from parachute_hub.notices.records import Destination, Kind, NoticesFile, NoticeState, Quiet, SecretBox
-from parachute_hub.notices.senders import Sender
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.system import strict_json
 from parachute_hub.system.doer import Done
+from parachute_hub.system.loading import lazily
 from parachute_hub.system.records import define, frozen
 from parachute_hub.system.timers import FailureLog
+
+with lazily():
+    from parachute_hub.notices import webpush
+
+if TYPE_CHECKING:
+    from parachute_hub.notices.senders import Sender
 
 TICK_SECONDS: Final = 2.0
 # While nobody uses the hub.
@@ -47,12 +52,12 @@ class Notices:
     """All that pages, commands and checks ask of notices.
 
     `page` is the link in a notice. `minute` gives the minute of the day in a time zone; it raises LookupError for an
-    unknown one. `now` is in epoch seconds, `in_thread` runs what blocks.
+    unknown one. `now` is in epoch seconds, `in_thread` runs what blocks. `senders` are asked for when one is needed.
     """
 
     file: NoticesFile
     seals: SecretBox
-    senders: Mapping[Kind, Sender]
+    senders: "Callable[[], Mapping[Kind, Sender]]"
     bus: Bus
     page: Callable[[], str]
     minute: Callable[[float, str], int]
@@ -89,7 +94,7 @@ class Notices:
         if len(self.state.destinations) >= _MOST:
             raise Refused(409, "too_many", f"There can be {_MOST} destinations. Remove one first.")
         try:
-            return self.senders[kind].label(told, private=private)
+            return self.senders()[kind].label(told, private=private)
         except NotSent as error:
             raise _refused(error) from None
 
@@ -98,7 +103,7 @@ class Notices:
         label = self.label_of(kind, told, private=private)
         destination_id = self.new_id()
         try:
-            await self.senders[kind].send(told, test_message(self.page()), private=private)
+            await self.senders()[kind].send(told, test_message(self.page()), private=private)
         except NotSent as error:
             raise _refused(error) from None
         sealed = self.seals.seal(strict_json.write(dict(told)).decode(), f"notice:{destination_id}").hex()
@@ -128,7 +133,7 @@ class Notices:
         if destination.kind == "ping":
             return
         try:
-            await self.senders[destination.kind].send(told, farewell(self.page()), private=destination.private)
+            await self.senders()[destination.kind].send(told, farewell(self.page()), private=destination.private)
         except NotSent as error:
             self._log.info("A removed destination of notices could not be told: {why}", why=error.kind)
 
@@ -233,7 +238,7 @@ class Notices:
         error: NotSent | None = None
         try:
             told = self._open(destination)
-            await self.senders[destination.kind].send(told, message, private=destination.private)
+            await self.senders()[destination.kind].send(told, message, private=destination.private)
         except NotSent as problem:
             error = problem
         except Exception:

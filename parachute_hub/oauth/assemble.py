@@ -1,6 +1,7 @@
 """Creates the OAuth services: `build` for signing and policy, `OAuth.parts` for the pages that need accounts."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,8 @@ from twisted.logger import Logger
 
 from parachute_hub.oauth.authorization.browser_session import PageSessions
 from parachute_hub.oauth.authorization.consent_ticket import Tickets
-from parachute_hub.oauth.authorization.consents import Consents
 from parachute_hub.oauth.clients.connections import Connections
 from parachute_hub.oauth.clients.lookup import ClientDirectory, Documents
-from parachute_hub.oauth.device.confirmations import Confirmations
-from parachute_hub.oauth.device.requests import DeviceRequests
-from parachute_hub.oauth.lockdown import Lockdown
 from parachute_hub.oauth.tokens.bearer_auth import BearerRecogniser
 from parachute_hub.oauth.tokens.issuer import Issuer
 from parachute_hub.oauth.tokens.keys import Keyring
@@ -40,11 +37,11 @@ from parachute_hub.system.loading import lazily
 from parachute_hub.system.records import frozen
 
 with lazily():
-    from parachute_hub.oauth import lock_pages
-    from parachute_hub.oauth.authorization import approval_page, endpoint
+    from parachute_hub.oauth import lock_pages, lockdown
+    from parachute_hub.oauth.authorization import approval_page, consents, endpoint
     from parachute_hub.oauth.clients import connect_pages, connected_apps, connected_apps_pages
     from parachute_hub.oauth.clients import endpoint as registration
-    from parachute_hub.oauth.device import confirmation_pages
+    from parachute_hub.oauth.device import confirmation_pages, confirmations, requests
     from parachute_hub.oauth.device import pages as device_pages
     from parachute_hub.oauth.tokens import endpoint as token_endpoint
     from parachute_hub.oauth.tokens import settings_grants, tokens_api
@@ -66,18 +63,18 @@ class OAuth:
     tokens: Tokens
     _write: Write
     _directory: ClientDirectory
-    _consents: Consents
+    _consents: "Callable[[], consents.Consents]"
     _redeemer: TokenExchange
-    _devices: DeviceRequests
+    _devices: "Callable[[], requests.DeviceRequests]"
     _device_codes: DeviceCodes
-    _confirmations: Confirmations
-    _lockdown: Lockdown
+    _lockdown: "Callable[[], lockdown.Lockdown]"
     _resources: Resources
     _grants: Grants
     _users: Users
     _clients: Clients
     _tickets: Tickets
     _clock: Any
+    _random: Callable[[int], bytes]
     _log = Logger()
 
     async def boot(self) -> None:
@@ -115,7 +112,7 @@ class OAuth:
                     endpoint.AuthorizeArea(
                         issuer=self.issuer,
                         directory=self._directory,
-                        consents=self._consents,
+                        consents=self._consents(),
                         resources=self._resources,
                         visits=visits,
                         tickets=self._tickets,
@@ -130,7 +127,7 @@ class OAuth:
                         issuer=self.issuer,
                         directory=self._directory,
                         redeemer=self._redeemer,
-                        devices=self._devices,
+                        devices=self._devices(),
                         resources=self._resources,
                         address=visits.address,
                         clock=self._clock,
@@ -163,7 +160,7 @@ class OAuth:
                 device_pages,
                 lambda: (
                     device_pages.DeviceArea(
-                        devices=self._devices,
+                        devices=self._devices(),
                         directory=self._directory,
                         visits=visits,
                         tickets=self._tickets,
@@ -176,7 +173,7 @@ class OAuth:
                 confirmation_pages,
                 lambda: (
                     confirmation_pages.ConfirmationArea(
-                        confirmations=self._confirmations,
+                        confirmations=confirmations.Confirmations(clock=self._clock, random=self._random),
                         bearers=self.bearers,
                         issuer=self.issuer,
                         visits=visits,
@@ -190,7 +187,7 @@ class OAuth:
             later(
                 ("/account/lock", "/api/lock"),
                 lock_pages,
-                lambda: lock_pages.LockPages(lockdown=self._lockdown, visits=visits, who=who, step_up=step_up).app,
+                lambda: lock_pages.LockPages(lockdown=self._lockdown(), visits=visits, who=who, step_up=step_up).app,
             ),
             later(
                 ("/admin/approve-client", "/oauth/authorize/approve"),
@@ -288,7 +285,6 @@ def build(
         clock=clock,
         random=random,
     )
-    consents = Consents(write=write, clients=clients, grants=grants, note=note, clock=clock, random=random)
     operator = OperatorToken(
         path=home / "operator.token",
         write=write,
@@ -298,6 +294,41 @@ def build(
         clock=clock,
         in_thread=off_thread,
     )
+
+    # Their areas make them, with the first request; devices are asked for in two areas.
+    @cache
+    def made_consents() -> "consents.Consents":
+        return consents.Consents(write=write, clients=clients, grants=grants, note=note, clock=clock, random=random)
+
+    @cache
+    def made_devices() -> "requests.DeviceRequests":
+        return requests.DeviceRequests(
+            write=write,
+            codes=device_codes,
+            clients=clients,
+            consents=made_consents(),
+            issuer=signer,
+            resources=resources,
+            note=note,
+            clock=clock,
+            random=random,
+        )
+
+    def locked_down() -> "lockdown.Lockdown":
+        return lockdown.Lockdown(
+            write=write,
+            users=users,
+            sessions=Sessions(database),
+            invites=Invites(database),
+            tokens=tokens,
+            grants=grants,
+            clients=clients,
+            keys=keys,
+            operator=operator,
+            note=note,
+            clock=clock,
+        )
+
     return OAuth(
         issuer=signer,
         keys=keys,
@@ -314,19 +345,7 @@ def build(
             clock=clock,
         ),
         operator=operator,
-        lockdown=Lockdown(
-            write=write,
-            users=users,
-            sessions=Sessions(database),
-            invites=Invites(database),
-            tokens=tokens,
-            grants=grants,
-            clients=clients,
-            keys=keys,
-            operator=operator,
-            note=note,
-            clock=clock,
-        ),
+        lockdown=locked_down,
         minting=TokenMinter(
             write=write,
             issuer=signer,
@@ -340,20 +359,9 @@ def build(
         directory=ClientDirectory(
             write=write, clients=clients, documents=documents, issuer=signer, clock=clock, random=random
         ),
-        consents=consents,
-        devices=DeviceRequests(
-            write=write,
-            codes=device_codes,
-            clients=clients,
-            consents=consents,
-            issuer=signer,
-            resources=resources,
-            note=note,
-            clock=clock,
-            random=random,
-        ),
+        consents=made_consents,
+        devices=made_devices,
         device_codes=device_codes,
-        confirmations=Confirmations(clock=clock, random=random),
         write=write,
         redeemer=redeemer,
         resources=resources,
@@ -363,4 +371,5 @@ def build(
         clients=clients,
         tickets=Tickets(random(32)),
         clock=clock,
+        random=random,
     )

@@ -97,7 +97,7 @@ class BeforeThePasswordTests(SynchronousTestCase):
     def test_a_destination_of_notices(self) -> None:
         unused: dict[str, Any] = dict.fromkeys(("seals", "page", "minute", "now", "new_id", "in_thread", "done"))
         ntfy = Ntfy(Outbound(reactor=None, resolve=self.fail))
-        notices = Notices(file=NoticesFile(Path(self.mktemp())), senders={"ntfy": ntfy}, bus=Bus(), **unused)
+        notices = Notices(file=NoticesFile(Path(self.mktemp())), senders=lambda: {"ntfy": ntfy}, bus=Bus(), **unused)
         app = NoticesApi(notices=notices, **self.needed).app
         for body, expected in (
             ({"kind": "ntfy", "url": "https://ntfy.test/topic"}, ASKED),

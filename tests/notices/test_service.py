@@ -60,7 +60,7 @@ class NoticesCase(SynchronousTestCase):
         return Notices(
             file=NoticesFile(self.path),
             seals=Sealer(b"k" * 32, lambda count: b"n" * count),
-            senders=self.senders,
+            senders=lambda: self.senders,
             bus=self.bus,
             page=lambda: "https://hub.test/admin/",
             minute=self.minute,

@@ -46,7 +46,7 @@ class CodeMachine(RuleBasedStateMachine):
         self.world = World(self.folder / "home")
         at_once(self.world.keys.ensure())
         self.owner = self.world.add_user("owner", admin=True)
-        self.devices, self.redeemer = self.world.oauth._devices, self.world.oauth._redeemer
+        self.devices, self.redeemer = self.world.oauth._devices(), self.world.oauth._redeemer
         self.command = own_command()
         self.wrong, self.state, self.tokens = 0, "waiting", 0
         self.access: str | None = None
