@@ -36,9 +36,11 @@ class Words:
 
     def group(self, name: str, text: str, action: Action | None = None) -> "Words":
         """A word with words of its own. With an `action`, it does something without one of them."""
-        sub = (
-            self.under.add_parser(name, help=text, description=text) if action is None else self.add(name, action, text)
-        )
+        if action is None:
+            sub: ArgumentParser = self.under.add_parser(name, help=text, description=text)
+            everywhere(sub)
+        else:
+            sub = self.add(name, action, text)
         return Words(sub.add_subparsers(title="words", metavar=WORD, required=action is None), f"{self.prefix}{name} ")
 
 

@@ -59,6 +59,17 @@ class ExampleTests(SynchronousTestCase):
     def test_help_shows_them(self) -> None:
         self.assertIn("parachute vaults share family ada --read", _help("vaults", "share"))
 
+    def test_a_hub_is_named_anywhere_in_the_line(self) -> None:
+        """Before the word, between two words, and after them; the last one counts."""
+        for line in (
+            "--home /x people list",
+            "people --home /x list",
+            "people list --home /x",
+            "--home /y people --home /x list",
+        ):
+            words = line.split()
+            self.assertEqual(parser(first_word(words)).parse_args(words).home, "/x", line)
+
     def test_the_pages_are_written_from_the_grammar(self) -> None:
         """`python -m tools.command_docs` writes them again."""
         before = command_docs.PAGE.read_text()
