@@ -93,7 +93,11 @@ class ConnectPages:
         return [name for name in self._resources.vaults() if user.is_admin or name in user.vaults]
 
     def _standing(self, visit: PageSession, assistant: Assistant, vault: str) -> tuple[bool, str]:
-        name = _connected(assistant, self._connections.of_user(visit.user.id), [vault])
+        apps = self._connections.of_user(visit.user.id)
+        if assistant.id == "other":
+            # Notes and other modules of this hub need no steps.
+            apps = [app for app in apps if not app.grant.redirect_uri.startswith(f"{self._origin()}/")]
+        name = _connected(assistant, apps, [vault])
         if name is not None:
             return True, f"{name} may use the vault {vault}."
         who = "the app" if assistant.id == "other" else assistant.name
@@ -195,7 +199,7 @@ def _private(visit: PageSession, assistant: Assistant) -> Tag:
     way: list[Tag | str] = ["Ask the owner of this hub for a public address."]
     if visit.user.is_admin:
         way = ["Set a public address in ", tags.a("Settings", href="/admin/settings"), " first."]
-    text = f"{assistant.name} reaches your hub from the internet, and this address works only at your place. "
+    text = f"{assistant.name} reaches your hub from the internet, where this address does not work. "
     return tags.p(text, *way, class_="message busy")
 
 

@@ -1,4 +1,5 @@
 from tests.oauth.flows import FlowCase
+from tests.support.oauth import ISSUER
 
 
 class ConnectTests(FlowCase):
@@ -60,6 +61,15 @@ class ConnectTests(FlowCase):
         self.assertIn("Connected", self.send("GET", "/account/connect", who="owner").text)
         self.send("POST", "/api/apps/disconnect", data={"client_id": client_id}, who="owner")
         self.assertEqual(sign("codex"), waits)
+
+    def test_a_module_of_this_hub_is_no_other_app(self) -> None:
+        """Notes connects by itself; the page waits for the app that somebody connects by its steps."""
+        back = f"{ISSUER}/notes/oauth/callback"
+        notes = self.register(back, client_name="Parachute Notes")["client_id"]
+        code = self.code(notes, redirect_uri=back)
+        self.assertEqual(self.redeem(notes, code, redirect_uri=back).status, 200)
+        told = self.send("GET", "/account/connect/other/sign?vault=default", who="owner").json
+        self.assertEqual((told["connected"], told["text"]), (False, "This page shows when the app is connected."))
 
     def test_an_address_at_home_is_no_use_to_an_assistant_on_the_internet(self) -> None:
         words = "reaches your hub from the internet"
