@@ -89,7 +89,7 @@ def count_bytes(session: CDPSession) -> list[int]:
 
 
 def connect(page: Page, key: str) -> None:
-    page.get_by_text("Use a key of the vault instead").click()
+    page.get_by_text("Use a vault key instead").click()
     page.get_by_label("Key, starts with pvt_").fill(key)
     page.get_by_role("button", name="Use this key").click()
     expect(page.get_by_role("button", name="New note", exact=True)).to_be_visible(timeout=60_000)

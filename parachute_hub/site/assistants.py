@@ -103,7 +103,7 @@ ASSISTANTS = (
         steps=(
             _ADDRESS,
             Step("In ChatGPT, open Settings, then Apps and connectors, and turn on Developer mode under Advanced."),
-            Step("Choose Create, give it a name, and paste the address. Leave the sign-in at OAuth."),
+            Step("Choose Create, give it a name, and paste the address. Leave the authentication set to OAuth."),
             _ALLOW,
         ),
         link=Link(label="Open ChatGPT’s settings", url=lambda *_: "https://chatgpt.com/#settings/Connectors"),
@@ -153,9 +153,9 @@ ASSISTANTS = (
         place="Anything that speaks MCP",
         steps=(
             _ADDRESS,
-            Step("In the app, add an MCP server of the kind “Streamable HTTP” or “remote”, and paste the address."),
+            Step("In the app, add an MCP server of the type “Streamable HTTP” or “remote”, and paste the address."),
             _ALLOW,
-            Step("An app that cannot open a browser takes a token instead: ask the owner of this hub for one."),
+            Step("An app that cannot open a browser needs a token. The owner of this hub makes one under Tokens."),
         ),
         called="^",
     ),

@@ -119,7 +119,7 @@ def claim(page: Page, url: str, token: str, password: str) -> None:
     page.get_by_label("Password", exact=True).fill(password)
     page.get_by_label("Repeat password").fill(password)
     page.get_by_role("button", name="Make it mine").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("What shall it do?")
+    expect(page.get_by_role("heading", level=1)).to_have_text("What should it do?")
 
 
 def sign_in(page: Page, password: str) -> None:

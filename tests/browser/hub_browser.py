@@ -82,7 +82,7 @@ class Newcomer:
         self.look(self.page, "setup-wrong-token")
         self._type({"bootstrap_token": token, **PASSWORDS})
         self.page.keyboard.press("Enter")
-        self.see("What shall it do?", "setup-modules")
+        self.see("What should it do?", "setup-modules")
 
     def install_all(self) -> None:
         """Vault, Notes and Scribe, by keyboard; waits until all are installed."""

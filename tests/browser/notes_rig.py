@@ -158,7 +158,7 @@ class NotesCase(SynchronousTestCase):
         page.on("console", lambda line: faults.append(line.text) if _is_violation(line.text) else None)
         self.addCleanup(lambda: self.assertEqual(faults, []))
         page.goto(f"{self.hub.url}/notes/")
-        page.get_by_text("Use a key of the vault instead").click()
+        page.get_by_text("Use a vault key instead").click()
         page.get_by_label("Key, starts with pvt_").fill(key or self.key)
         page.get_by_role("button", name="Use this key").click()
         expect(page.get_by_role("button", name="New note")).to_be_visible()

@@ -78,7 +78,7 @@ def set_up(page: Page, url: str, token: str) -> None:
     for label in ("Password", "Repeat password"):
         page.get_by_label(label, exact=True).fill("three small paper boats")
     page.get_by_role("button", name="Make it mine").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("What shall it do?")
+    expect(page.get_by_role("heading", level=1)).to_have_text("What should it do?")
     take_both(page, "setup-modules")
 
 

@@ -40,7 +40,7 @@ class EndedTests(NotesCase):
         page = device.page
         page.evaluate("localStorage.clear()")
         page.reload()
-        page.get_by_text("Use a key of the vault instead").click()
+        page.get_by_text("Use a vault key instead").click()
         for key, words in (("pvt_wrong", "does not know this key"), ("secret", "begins with pvt_")):
             page.get_by_label("Key, starts with pvt_").fill(key)
             page.get_by_role("button", name="Use this key").click()
@@ -71,7 +71,7 @@ class EndedTests(NotesCase):
         device.open("on the hub")
         device.reads("on the hub")
         expect(page.get_by_text("One note waits")).to_be_visible()
-        page.get_by_text("Use a key of the vault instead").click()
+        page.get_by_text("Use a vault key instead").click()
         page.get_by_label("Key, starts with pvt_").fill(self.key)
         page.get_by_role("button", name="Use this key").click()
         device.saved()

@@ -58,7 +58,7 @@ class WizardTests(SynchronousTestCase):
         page.get_by_label("Password", exact=True).fill(PASSWORD)
         page.get_by_label("Repeat password").fill(PASSWORD)
         page.get_by_role("button", name="Make it mine").click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("What shall it do?")
+        expect(page.get_by_role("heading", level=1)).to_have_text("What should it do?")
 
     def press(self, page: Page, name: str) -> None:
         """A button; a browser without JavaScript is asked for the password then."""
@@ -115,7 +115,7 @@ class WizardTests(SynchronousTestCase):
             page.get_by_label("Password", exact=True).fill(PASSWORD)
             page.get_by_label("Repeat password").fill(PASSWORD)
             page.get_by_role("button", name="Make it mine").click()
-            expect(page.get_by_role("heading", level=1)).to_have_text("What shall it do?")
+            expect(page.get_by_role("heading", level=1)).to_have_text("What should it do?")
             for _ in range(2):
                 page.go_back()
                 self.assertNotIn(token, page.url)
@@ -180,7 +180,7 @@ class WizardTests(SynchronousTestCase):
                 self.assertNotEqual(outline(page), "none")
                 page.keyboard.type(text)
             page.keyboard.press("Enter")
-            expect(page.get_by_role("heading", level=1)).to_have_text("What shall it do?")
+            expect(page.get_by_role("heading", level=1)).to_have_text("What should it do?")
             self.pass_the_way_home(page)
             for _ in range(3):
                 page.keyboard.press("Tab")

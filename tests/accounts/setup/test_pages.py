@@ -157,7 +157,7 @@ class JourneyTests(DoorCase):
     def test_nothing_for_now(self) -> None:
         self.reply("modules", {"skip": "true"})
         self.assertEqual((self.screen(), self.door.installs.asked), ("reach", []))
-        self.assertIn("What shall it do?", self.tab.get("/admin/setup?step=modules").body.decode())
+        self.assertIn("What should it do?", self.tab.get("/admin/setup?step=modules").body.decode())
         self.reply("expose", {"expose_mode": "localhost"})
         self.assertEqual(self.screen(), "done")
 

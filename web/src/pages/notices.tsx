@@ -25,7 +25,10 @@ export function NoticesPage() {
   }
   return (
     <>
-      <Head title="Notices" lead="The hub tells you of problems where you are. A notice is a headline and a link." />
+      <Head
+        title="Notices"
+        lead="The hub tells you about problems, wherever you are. A notice is a headline and a link."
+      />
       <Ready of={[settings]}>
         {() =>
           settings.data && (
@@ -107,9 +110,9 @@ function When({ settings, reload }: { settings: NoticeSettings; reload: () => Pr
     </Field>
   )
   return (
-    <Card title="Which, and when">
+    <Card title="What to tell you, and when">
       <form class="narrow" onSubmit={(event) => event.preventDefault()}>
-        <Choice label="Tell me of" value={least} set={setLeast} choices={LEAST} />
+        <Choice label="Tell me about" value={least} set={setLeast} choices={LEAST} />
         <label class="switch">
           <input type="checkbox" checked={quiet} onChange={(event) => setQuiet(event.currentTarget.checked)} />
           <span>Quiet hours</span>

@@ -44,7 +44,7 @@ export function isCallback(): boolean {
 /** Leaves for the hub's consent page. */
 export async function begin(): Promise<void> {
   if (!crypto.subtle) {
-    throw new Problem("Connecting needs https, or the machine that runs the hub. Here you can use a key of the vault.")
+    throw new Problem("Connecting needs https, or the machine that runs the hub. Here you can use a vault key.")
   }
   const server = await discover()
   // The last attempt was never answered: the hub may have forgotten this app.
@@ -132,7 +132,7 @@ async function discover(): Promise<Server> {
   const response = await reach("/.well-known/oauth-authorization-server")
   const server: Partial<Server> | undefined = response.ok ? await response.json().catch(() => undefined) : undefined
   if (!server?.registration_endpoint || !server.code_challenge_methods_supported?.includes("S256")) {
-    throw new Problem("This hub cannot hand out access yet. You can use a key of the vault instead.")
+    throw new Problem("This hub cannot hand out access yet. You can use a vault key instead.")
   }
   if (new URL(server.issuer!).origin !== location.origin) {
     throw new Problem(`Your hub is known as ${server.issuer}. Open Notes there: ${server.issuer}/notes/`)

@@ -13,8 +13,7 @@ export function Connect({ waiting }: { waiting: number }) {
   const key = useSignal("")
   const useKey = async (event: Event) => {
     event.preventDefault()
-    if (!key.value.trim().startsWith("pvt_"))
-      throw new Problem("A key of the vault begins with pvt_. Copy the whole key.")
+    if (!key.value.trim().startsWith("pvt_")) throw new Problem("A vault key begins with pvt_. Copy the whole key.")
     const session = { kind: "key", vault: vault.value.trim(), key: key.value.trim() } as const
     await checkKey(session.vault, session.key)
     save(session)
@@ -44,7 +43,7 @@ export function Connect({ waiting }: { waiting: number }) {
         Connect
       </Button>
       <details open={withKey.value}>
-        <summary>Use a key of the vault instead</summary>
+        <summary>Use a vault key instead</summary>
         <form onSubmit={(event) => void attempt(() => useKey(event))}>
           <label for="key-vault">Vault</label>
           <input

@@ -36,7 +36,7 @@ export function List() {
         <input
           id="words"
           type="search"
-          placeholder="Search notes"
+          placeholder="Search"
           autocomplete="off"
           value={search.value}
           onInput={({ currentTarget }) =>
