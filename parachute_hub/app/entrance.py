@@ -87,7 +87,7 @@ def build_entrance(core: ProcessContext, on: Foundation) -> Entrance:
         installs=WizardInstalls(lambda: on.engine().modules),
         self_check=self_check(core.health.instance, core.reactor),
         watch=_Connections(on),
-        links=lambda signed_in: [("Connected apps", "Apps that may read or write your notes.", "/account/apps")],
+        links=lambda signed_in: [("Connected apps", "Apps that may read or write your notes", "/account/apps")],
         apps=lambda user_id: [app.in_short() for app in on.oauth().connections.of_user(user_id)],
         verifier=ProcessVerifier(core.reactor),
         vaults=vaults,
