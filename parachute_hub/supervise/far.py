@@ -109,6 +109,7 @@ class FarModule:
         self._ordered_at = float("-inf")
         self._looking = False
         self._again = False
+        self._left = False
         self._misses = 0
         self._timer: IDelayedCall | None = None
         self._waiters: list[Deferred[Status]] = []
@@ -138,7 +139,7 @@ class FarModule:
 
     def leave(self) -> None:
         """The hub stops, or forgets the link. The module there runs on."""
-        self._wanted, self._order = False, None
+        self._left, self._wanted, self._order = True, False, None
         self._rest()
         for waiter in list(self._waiters):
             self._answer(waiter)
@@ -245,7 +246,7 @@ class FarModule:
         self._looking = False
         again, self._again = self._again, False
         self._answer_settled()
-        if self.status.state is ModuleState.HELD or not (self._wanted or self._there.steered):
+        if self._left or self.status.state is ModuleState.HELD or not (self._wanted or self._there.steered):
             return
         if again:
             self._begin()
@@ -262,10 +263,10 @@ class FarModule:
                     self._order = None
             seen = await self._there.look()
         except Unreached as unreached:
-            if not self._again and wanted is self._wanted:
+            if not (self._left or self._again) and wanted is self._wanted:
                 self._missed(unreached)
             return
-        if self._again or self.status.state is ModuleState.HELD:
+        if self._left or self._again or self.status.state is ModuleState.HELD:
             return
         self._misses = 0
         self._saw(seen)

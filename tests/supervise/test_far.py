@@ -22,10 +22,13 @@ class FakeMachine:
         self.seen: Sighting | Unreached = Sighting(state="stopped")
         self.orders: list[Word] = []
         self.looks = 0
+        self.waits: Deferred[Sighting] | None = None
         self.written: list[str] = []
 
     async def look(self) -> Sighting:
         self.looks += 1
+        if self.waits is not None:
+            return await self.waits
         if isinstance(self.seen, Unreached):
             raise self.seen
         return self.seen
@@ -105,6 +108,22 @@ class FarModuleTests(SupervisorCase):
             for waiting in (woken, stopped):
                 found = self.successResultOf(waiting)
                 self.assertEqual((found.state, found.wakes, found.start_follows), (ModuleState.STOPPED, False, False))
+
+    def test_one_that_was_removed_while_it_was_looked_at_is_left_alone(self) -> None:
+        for answer in (Sighting(state="stopped"), DOWN):
+            self.start()
+            looking: Deferred[Sighting] = Deferred()
+            self.there.waits = looking
+            self.pass_time(PERIOD + 0.1)
+            removed = self.begin(self.supervisor.remove("vault"))
+            self.turn()
+            self.successResultOf(removed)
+            self.told.clear()
+            self.there.waits = None
+            looks = self.there.looks
+            looking.errback(answer) if isinstance(answer, Unreached) else looking.callback(answer)
+            self.pass_time(2 * PERIOD)
+            self.assertEqual((self.there.looks, self.told), (looks, []))
 
     def test_nobody_waits_for_longer_than_a_start_takes(self) -> None:
         self.there.steered, self.there.seen = False, Sighting(state="starting")
