@@ -136,9 +136,10 @@ class HostFront(Front):
             self._keys[connection] = key
         return key
 
-    def _tick(self) -> None:
-        super()._tick()
+    def _tick(self) -> float | None:
+        due = super()._tick()
         self._failures.attempt("Ending connections of a former hub", self._end_strangers)
+        return due
 
     def _end_strangers(self) -> None:
         """A tunnel or stream does not outlive the pairing."""

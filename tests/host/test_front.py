@@ -131,6 +131,13 @@ class FrontCase(SynchronousTestCase):
         return status, json.loads(rest) if rest else None
 
 
+class RestTests(FrontCase):
+    def test_it_looks_at_nobody_once_nobody_is_there(self) -> None:
+        self.client().hang_up()
+        self.clock.pump([1.0] * 60)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
 class RelayTests(FrontCase):
     def test_everything_that_the_hub_says_reaches_the_module(self) -> None:
         client = self.client()
