@@ -33,6 +33,8 @@ with lazily():
 if TYPE_CHECKING:
     from parachute_hub.app.composition import Composition
 
+# A start takes half a second, unless an operation that was interrupted has to be undone first.
+KEPT_SECONDS = 5.0
 _log = Logger()
 
 
@@ -64,15 +66,17 @@ async def start(core: ProcessContext) -> "Composition":
 
 
 async def _modules_first(core: ProcessContext, on: Foundation) -> "Composition":
-    """Requests wait meanwhile, those of the modules too."""
+    """Requests wait meanwhile, those of the modules too. If it takes long, they are told that the hub starts."""
     core.front.keep(True)
+    kept = core.reactor.callLater(KEPT_SECONDS, core.front.keep, False)
     try:
         await _start_modules(core, on)
         await _loaded(core, entrance, compose)
         return await compose.compose(core, on, entrance.build_entrance(core, on))
     finally:
-        # In the next turn: then the hub is up, or says that it failed.
-        core.reactor.callLater(0, core.front.keep, False)
+        if kept.active():
+            # In the next turn: then the hub is up, or says that it failed.
+            kept.reset(0)
 
 
 async def _question_first(core: ProcessContext, on: Foundation) -> "Composition":
