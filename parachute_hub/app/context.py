@@ -21,7 +21,7 @@ from parachute_hub.system.timers import Rest
 @frozen(kw_only=True)
 class ProcessContext:
     """The objects that exist from the start of the process. `left` is what a hub before this one left in it.
-    `stops` is told how to stop the modules, once they run."""
+    `stops` is told how to stop the modules, before they start; it raises if the hub stops already."""
 
     settings: Settings
     reactor: Any

@@ -21,6 +21,7 @@ from twisted.web.server import Site
 
 from parachute_hub import __version__
 from parachute_hub.app import handover, proving
+from parachute_hub.app.begun import Begun, Leaves
 from parachute_hub.app.closed import Closed, startup_backend
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.handover import BadHandover, Handover
@@ -88,7 +89,7 @@ class Hub(Service):
         self.phase = Phase()
         self.instance = str(uuid4())
         self._composed: Composed | None = None
-        self._begun: list[Callable[[], Awaitable[object]]] = []
+        self._begun = Begun(lambda: self._leaving)
         self.health = Health(self.phase, self.instance)
         parts = [MountedArea(("/health",), self.health)]
         self.root = Root(parts, Closed("starting"), is_secure=RequestCaller().is_secure, in_thread=self._in_thread)
@@ -208,14 +209,14 @@ class Hub(Service):
             log_writer=self.log_writer,
             in_place=self.in_place,
             left=self._inherited.left if self._inherited is not None else None,
-            stops=self._begun.append,
+            stops=self._begun.keep,
         )
         composed = await compose(core)
         if self._leaving:
             self.root.gate = Closed("stopping")  # Composing has opened it again.
             await composed.stop()
             return
-        self._composed, self._begun = composed, []
+        self._composed = composed
         self.front.backend = composed.backend
         if not self.home.is_announced:  # The disk was full; opening the database has released the reserve.
             self._announce(is_last=True)
@@ -268,21 +269,18 @@ class Hub(Service):
 
     def _boot_failed(self, failure: Failure) -> None:
         """A failed boot does not end the hub: it keeps answering /health and says what is wrong."""
+        if failure.check(Leaves):
+            return
         if failure.check(HomeTooNew):
             self.log.critical("{why}", why=failure.getErrorMessage())
             self._leave_with_error()
         self.phase.name = "failed"
         self.root.gate = Closed("failed")
         self.log.failure("The hub could not start", failure)
-        Deferred.fromCoroutine(self._stop_modules())
+        Deferred.fromCoroutine(self._begun.stop())
         if self._inherited is not None and self._composed is None:
             end_processes(self._inherited.left)
         self._go_on_with_clients()
-
-    async def _stop_modules(self) -> None:
-        """Those that were started before the hub is composed."""
-        while self._begun:
-            await self._begun.pop()()
 
     def _leave_with_error(self) -> None:
         # twistd has no exit code for this.
@@ -354,7 +352,7 @@ class Hub(Service):
             port, self._port = self._port, None
             await maybeDeferred(port.stopListening)
         try:
-            await (self._composed.stop() if self._composed is not None else self._stop_modules())
+            await (self._composed.stop() if self._composed is not None else self._begun.stop())
         except Exception:
             self.log.failure("Part of the shutdown failed")
         await self.front.drain(DRAIN_SECONDS)

@@ -120,7 +120,7 @@ async def first_ask(core, *code):
     if stages.compose in code:
         told["first"] = await deferToThread(ask, "GET", "/health")
         look()
-        told["run"] = len(hub._begun)
+        told["run"] = len(hub._begun._stops)
         end_with(deferToThread(ask, "GET", "/api/ready"))
     await loaded(core, *code)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor as global_reactor
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.tcp import Server
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
@@ -18,6 +19,7 @@ from parachute_hub.app.listening import CannotListen, serve_again
 from parachute_hub.app.service import Hub
 from parachute_hub.proxy.holding import KeptClient
 from parachute_hub.settings import fold
+from parachute_hub.system.file_writer import FileWriter
 
 
 class ListenTests(SynchronousTestCase):
@@ -51,6 +53,49 @@ class ListenTests(SynchronousTestCase):
                 reactor: Any = MemoryReactorClock()
                 hub = Hub(fold({"home": folder}, {"PARACHUTE_TRUSTED_HOPS": hops}), reactor)
                 self.assertEqual(hub.front.limits.connections_per_address, most)
+
+
+class LeavingTests(SynchronousTestCase):
+    def hub(self, start: Any) -> Hub:
+        """One that is loaded at once, and starts in this way."""
+        hub = Hub(fold({"home": self.mktemp()}, {}), MemoryReactorClock())
+        self.patch(hub, "_in_thread", lambda work, *arguments: succeed(work(*arguments)))
+        self.patch(hub, "_load", lambda: start)
+        self.patch(hub, "log_writer", FileWriter())
+        hub.occupy()
+        hub.startService()
+        return hub
+
+    def test_modules_do_not_start_once_it_was_told_to_stop(self) -> None:
+        loaded: Deferred[None] = Deferred()
+        began: list[str] = []
+
+        async def start(core: Any) -> None:
+            await loaded
+            core.stops(lambda: succeed(None))
+            began.append("modules")
+
+        hub = self.hub(start)
+        self.successResultOf(hub.stopService())
+        loaded.callback(None)
+        self.assertEqual((began, hub.phase.name), ([], "stopping"))
+
+    def test_it_waits_for_modules_that_stop_because_it_could_not_start(self) -> None:
+        stopped: Deferred[None] = Deferred()
+
+        async def wait() -> None:
+            await stopped
+
+        async def start(core: Any) -> None:
+            core.stops(wait)
+            raise RuntimeError("as the test says")
+
+        hub = self.hub(start)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        left = hub.stopService()
+        self.assertNoResult(left)
+        stopped.callback(None)
+        self.successResultOf(left)
 
 
 class Adopting(MemoryReactorClock):

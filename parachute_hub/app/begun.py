@@ -1,0 +1,26 @@
+"""What runs before the hub is composed, and how it is stopped if the hub is told to stop by then."""
+
+from collections.abc import Awaitable, Callable
+
+
+class Leaves(Exception):
+    """The hub was told to stop while it started."""
+
+
+class Begun:
+    """Keeps how to stop what was started. `is_leaving` tells whether the hub stops."""
+
+    def __init__(self, is_leaving: Callable[[], bool]) -> None:
+        self._is_leaving = is_leaving
+        self._stops: list[Callable[[], Awaitable[object]]] = []
+
+    def keep(self, stop: Callable[[], Awaitable[object]]) -> None:
+        """Something is about to start; `stop` stops it, and may be called more than once. Raises Leaves."""
+        if self._is_leaving():
+            raise Leaves
+        self._stops.append(stop)
+
+    async def stop(self) -> None:
+        """Resolves once everything has stopped."""
+        for stop in self._stops:
+            await stop()
