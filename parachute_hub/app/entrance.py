@@ -72,6 +72,7 @@ def build_entrance(core: ProcessContext, on: Foundation) -> Entrance:
         lambda: on.oauth().issuer,
         on.database.write,
         lambda short, seconds: on.engine().sleeper.reach(short, seconds),
+        lambda short: on.engine().modules.files.directory.elsewhere(short) is not None,
     )
     accounts = accounts_of.build(
         on.database,

@@ -27,13 +27,14 @@ _LONGEST = 900.0
 
 @frozen
 class VaultExports:
-    """Implements `accounts.people.download_pages.Exports`. `issuer` and `reach` (a module's port, woken if it
-    sleeps) are there once they were loaded."""
+    """Implements `accounts.people.download_pages.Exports`. `issuer`, `reach` (a module's port, woken if it sleeps) and
+    `is_elsewhere` (whether a module is on another machine) are there once they were loaded."""
 
     agent: Agent
     issuer: "Callable[[], Issuer]"
     write: Write
     reach: Callable[[str, float], Awaitable[int | None]]
+    is_elsewhere: Callable[[str], bool]
 
     async def begin(self, user: User, vault: str) -> IResponse:
         """The answer of `GET /vault/<name>/api/export`."""
@@ -52,6 +53,12 @@ class VaultExports:
 
     async def _asked(self, method: bytes, user: User, vault: str, path: str, verb: str) -> IResponse:
         """The answer to a request with a token that opens this vault for ten minutes. Raises Refused."""
+        if self.is_elsewhere("vault"):
+            text = (
+                "This vault is on another machine, so this cannot be done here. Ask the person who runs this hub to "
+                "bring it back first."
+            )
+            raise Refused(409, "elsewhere", text)
         port = await self.reach("vault", _LONGEST)
         if port is None:
             raise Refused(503, "not_running", "The vault is not running right now. Try again in a minute.")
