@@ -150,16 +150,16 @@ class PolledSocket:
             return
         turns = 0
         while event & _IN and self._reading:
-            if self._outgoing is not None:
+            if (run := self._outgoing) is not None:
                 turns += 1
-                if turns < _TURNS and self._outgoing.pull(self._number):
+                if turns < _TURNS and run.pull(self._number):
                     continue
-                if self._outgoing.left:
+                if run.left:
                     if turns == 1:
-                        # Nothing came, though the kernel said so: reading tells why.
-                        self._outgoing.stop()
+                        run.stop()  # Nothing came, though the kernel said so: reading tells why.
                     break
                 self._outgoing = None
+                continue  # It may have been paused or aborted meanwhile.
             try:
                 data = self.socket.recv(self.bufferSize)
             except BlockingIOError:

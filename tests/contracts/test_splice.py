@@ -1,5 +1,6 @@
 """A body that passes from one polled socket to another through a pipe, step by step, on real sockets."""
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -178,6 +179,19 @@ class SpliceTests(TestCase):
         self.client.reset()
         await turn()
         self.assertEqual(self.target.events, ["ConnectionLost"])
+
+    async def test_a_source_may_be_aborted_because_the_pipe_is_full(self) -> None:
+        """As one of the clients is that the hub waits for, once they hold too much."""
+        self.patch(self.gate, "pauseProducing", self.source.transport.abortConnection)
+        self.target.transport.bufferSize = 10 * CAPACITY
+        self.splice(len(LONG))
+        self.module.socket.setblocking(False)
+        for at in range(0, len(LONG) // 2, 4000):
+            with contextlib.suppress(BlockingIOError, ConnectionError):
+                self.module.socket.send(LONG[at : at + 4000])
+            await turn(1)
+        self.assertEqual(self.source.events, ["ConnectionAborted"])
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     async def test_where_splice_is_refused_everything_is_read(self) -> None:
         for number in (errno.EINVAL, errno.ENOSYS, errno.EPERM):
