@@ -140,9 +140,10 @@ async def compose(core: ProcessContext, on: Foundation, entrance: Entrance) -> C
             oauth.parts(visits=visits, sessions=accounts.recogniser, step_up=accounts.step_up, done=accounts.trail.done)
         ),
     ]
-    core.root.open(attended(parts, accounts, who), accounts.gate, accounts.prover)
     if on.is_set_up:  # Else that has happened before the first question.
         await boot_accounts(core, accounts)
+    # From here on nothing is awaited: until the front has its routes, the site would be asked for what modules have.
+    core.root.open(attended(parts, accounts, who), accounts.gate, accounts.prover)
     _warn_of_any_host(hosts, oauth.issuer.issuer)
     tables = RouteTables(
         engine.installed_modules, hosts, lambda: oauth.issuer.issuer, lambda: accounts.gate.closed, core.reactor.seconds
