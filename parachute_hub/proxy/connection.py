@@ -205,13 +205,6 @@ class Connection(Held, BaseProtocol):
         self.deadline = self._dispatcher.now + self._dispatcher.limits.stall_seconds
         self.waited_for()
 
-    def idle(self) -> bool:
-        return self.state is _HEAD and self._served and not self._buffer
-
-    def silent(self) -> bool:
-        """No request has come yet."""
-        return self.state is _HEAD and not self._served
-
     def held(self, *, exactly: bool) -> int:
         """Bytes held for the client, apart from its transport; estimated unless `exactly`."""
         user = self._handler or self._tunnel
@@ -312,10 +305,14 @@ class Connection(Held, BaseProtocol):
         self._scanned = max(1, len(buffer) - len(HEAD_END) + 1)
 
     def _refuse(self, answer: ErrorResponse) -> None:
-        """Answer invalid or unacceptable bytes with an error and close."""
+        """Answer invalid or unacceptable bytes with an error and close; abort a response that has begun."""
+        begun = self._handler is not None and self._handler.begun()
         if self._handler is None:
             self._dispatcher.answered(self, None, answer.status)
         self._drop_handler()
+        if begun:
+            self.abort()
+            return
         self._request = None
         self._buffer = b""
         self.state = _LINGER

@@ -77,6 +77,14 @@ class Held:
             self.transport.resumeProducing()
         self._advance()
 
+    def idle(self) -> bool:
+        """Whether it waits for another request."""
+        return self.state is ReadState.HEAD and self._served and not self._buffer
+
+    def silent(self) -> bool:
+        """Whether no request has come yet."""
+        return self.state is ReadState.HEAD and not self._served
+
     def busy(self) -> bool:
         """Whether a request is under way that will end by itself."""
         if self.state is ReadState.HEAD:

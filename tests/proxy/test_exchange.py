@@ -250,6 +250,18 @@ class ExchangeTests(SynchronousTestCase):
         self.rig.pass_time(4)
         self.assertFalse(client.connected)
 
+    def test_no_refusal_follows_an_answer_that_has_begun_11(self) -> None:
+        """It would be taken for the rest of that."""
+        for request, wrong in ((POST + b"he", None), (CHUNKED + b"3\r\nabc\r\n", b"zz\r\n")):
+            client, module = self.asked(request)
+            module.deliver(ok(b"x" * 300)[:-200])
+            client.take()
+            if wrong is None:
+                self.rig.pass_time(45)
+            else:
+                client.deliver(wrong)
+            self.assertEqual((client.take(), client.aborted, module.aborted), (b"", True, True))
+
     def test_the_client_is_told_to_go_on_12(self) -> None:
         client, module = self.asked(get("/notes/", "Content-Length: 5", "Expect: 100-continue", method="POST"))
         self.assertEqual(client.take(), b"HTTP/1.1 100 Continue\r\n\r\n")
