@@ -338,11 +338,7 @@ class Front(Factory):
         self.holding = held
         self.attend()
         self._limiter.hold(held)
-        for connection in self._limiter:
-            if held:
-                connection.hold()
-            else:
-                connection.go_on()
+        self._failures.each("Holding clients", Connection.hold if held else Connection.go_on, self._limiter)
 
     @property
     def busy(self) -> int:

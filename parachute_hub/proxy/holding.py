@@ -75,7 +75,11 @@ class Held:
         self._paused = False
         if not self._read_all:
             self.transport.resumeProducing()
-        self._advance()
+        try:
+            self._advance()
+        except Exception:
+            self.transport.abortConnection()
+            raise
 
     def idle(self) -> bool:
         """Whether it waits for another request."""

@@ -70,6 +70,24 @@ class HoldingTests(SynchronousTestCase):
             module.deliver(ok(b"two"))
         self.assertEqual([client.take()[-3:] for client in (idle, fresh)], [b"two", b"two"])
 
+    def test_an_error_with_one_request_keeps_no_other_waiting(self) -> None:
+        self.front.keep(True)
+        clients = [self.rig.ask(get("/notes/1")) for _ in range(3)]
+        connect, wrong = self.rig.modules.connectTCP, [RuntimeError("as the test says")]
+
+        def fails_once(*given: object, **more: object) -> object:
+            if wrong:
+                raise wrong.pop()
+            return connect(*given, **more)  # type: ignore[arg-type]
+
+        self.patch(self.rig.modules, "connectTCP", fails_once)
+        self.front.keep(False)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        for module in self.rig.modules.sockets:
+            module.deliver(ok(b"one"))
+        found = sorted((client.take()[-3:], client.aborted) for client in clients)
+        self.assertEqual(found, [(b"", True), (b"one", False), (b"one", False)])
+
     def test_a_request_under_way_is_finished_and_the_next_one_waits(self) -> None:
         """Also one that was sent ahead."""
         client = self.rig.ask(get("/notes/1") + get("/notes/2"))
