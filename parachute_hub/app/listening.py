@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from parachute_hub.app.handover import Handover
@@ -15,6 +16,7 @@ from parachute_hub.settings import Settings
 
 # Connections that may wait to be accepted.
 BACKLOG = 1024
+_log = Logger()
 
 
 class CannotListen(Exception):
@@ -51,8 +53,13 @@ def serve_again(reactor: Any, inherited: Handover, front: Front) -> None:
             # It was reset meanwhile, so that the kernel knows no peer any more.
             server = None
         os.close(client.descriptor)
-        if server is not None:
+        if server is None:
+            continue
+        try:
             server.protocol.taken_over(client.sent)
+        except Exception:
+            _log.failure("A client of the hub before was disconnected because of an error")
+            server.abortConnection()
 
 
 def with_backlog(listen: str) -> str:

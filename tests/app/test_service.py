@@ -17,7 +17,7 @@ from parachute_hub.app.closed import Closed
 from parachute_hub.app.handover import Handover, Left
 from parachute_hub.app.listening import CannotListen, serve_again
 from parachute_hub.app.service import Hub
-from parachute_hub.proxy.holding import KeptClient
+from parachute_hub.proxy.holding import Held, KeptClient
 from parachute_hub.settings import fold
 from parachute_hub.system.file_writer import FileWriter
 
@@ -106,24 +106,40 @@ class Adopting(MemoryReactorClock):
 
 
 class TakenOverTests(SynchronousTestCase):
-    def test_a_client_that_reset_its_connection_meanwhile_harms_nobody(self) -> None:
+    def setUp(self) -> None:
         listener = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(listener.close)
-        clients, kept = [], []
+        self.clients, kept = [], []
         for _ in range(3):
-            clients.append(socket.create_connection(listener.getsockname()))
-            self.addCleanup(clients[-1].close)
+            self.clients.append(socket.create_connection(listener.getsockname()))
+            self.addCleanup(self.clients[-1].close)
             ours, _ = listener.accept()
             ours.setblocking(False)
             kept.append(KeptClient(descriptor=ours.detach(), family=socket.AF_INET, sent=b""))
-        clients[1].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        clients[1].close()
         left = Left(life="a", gateway=None, modules=())
-        given = Handover(format=1, version="1", lock=3, listener=4, family=2, left=left, clients=tuple(kept))
-        reactor: Any = Adopting()
-        hub = Hub(fold({"home": self.mktemp()}, {}), reactor)
-        serve_again(reactor, given, hub.front)
-        self.assertEqual(hub.front.connections, 2)
+        self.given = Handover(format=1, version="1", lock=3, listener=4, family=2, left=left, clients=tuple(kept))
+        self.reactor: Any = Adopting()
+        self.hub = Hub(fold({"home": self.mktemp()}, {}), self.reactor)
+
+    def test_a_client_that_reset_its_connection_meanwhile_harms_nobody(self) -> None:
+        self.clients[1].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.clients[1].close()
+        serve_again(self.reactor, self.given, self.hub.front)
+        self.assertEqual(self.hub.front.connections, 2)
+
+    def test_an_error_with_one_client_harms_nobody(self) -> None:
+        wrong, go_on = [RuntimeError("as the test says")], Held.taken_over
+
+        def fails_once(connection: Held, sent: bytes) -> None:
+            if wrong:
+                raise wrong.pop()
+            go_on(connection, sent)
+
+        self.patch(Held, "taken_over", fails_once)
+        serve_again(self.reactor, self.given, self.hub.front)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.reactor.advance(0)
+        self.assertEqual(self.hub.front.connections, 2)
 
 
 class NoPortTests(SynchronousTestCase):
