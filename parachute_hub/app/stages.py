@@ -8,6 +8,7 @@ import time
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
@@ -67,16 +68,26 @@ async def start(core: ProcessContext) -> "Composition":
 
 async def _modules_first(core: ProcessContext, on: Foundation) -> "Composition":
     """Requests wait meanwhile, those of the modules too. If it takes long, they are told that the hub starts."""
-    core.front.keep(True)
-    kept = core.reactor.callLater(KEPT_SECONDS, core.front.keep, False)
+    kept = _keep(core)
     try:
         await _start_modules(core, on)
+        if kept.active():
+            kept.cancel()
+        # They ask the hub as soon as they run, however long it took until they could start.
+        kept = _keep(core)
         await _loaded(core, entrance, compose)
         return await compose.compose(core, on, entrance.build_entrance(core, on))
     finally:
         if kept.active():
             # In the next turn: then the hub is up, or says that it failed.
             kept.reset(0)
+
+
+def _keep(core: ProcessContext) -> IDelayedCall:
+    """Let requests wait, until the returned call is made."""
+    core.front.keep(True)
+    call: IDelayedCall = core.reactor.callLater(KEPT_SECONDS, core.front.keep, False)
+    return call
 
 
 async def _question_first(core: ProcessContext, on: Foundation) -> "Composition":
