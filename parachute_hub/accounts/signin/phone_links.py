@@ -91,7 +91,7 @@ class PhoneLinks:
         return link
 
     async def answer(self, signed_in: SignedIn, link_id: str, *, allow: bool) -> None:
-        """Let the browser in that opened the link, or not. Raises Refused 404, 409."""
+        """Let the browser in that opened the link, or not; that signs it out if it is in. Raises Refused 404, 409."""
         link = self.of(signed_in, link_id)
         if allow and link.state != "opened":
             raise Refused(409, "not_opened", "Nobody has opened the link yet.")
@@ -100,6 +100,9 @@ class PhoneLinks:
             return
         # One that nobody opened just ends; the browser that opened it is told.
         self._links[link_id] = evolve(link, state="refused", since=self._clock())
+        entered = self._sign_in.find(link.session)
+        if entered is not None and link.visitor is not None:
+            await self._sign_in.leave(entered, link.visitor)
         await self._done("phone-link-refused")
 
     def open(self, secret: str, visitor: Visitor) -> tuple[PhoneLink, str]:

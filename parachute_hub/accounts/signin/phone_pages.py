@@ -183,7 +183,9 @@ class PhonePages:
         try:
             await self._links.answer(found, link_id, allow=allow)
         except Refused as refused:
-            return _told_as_page(request, "waiting" if refused.status == 409 else None, link_id, refused)
+            state = self._links.of(found, link_id).state if refused.status == 409 else None
+            if state != "allowed":  # Else the button was pressed twice.
+                return _told_as_page(request, state, link_id, refused)
         return see_other(request, f"{PAGE}/{link_id}")
 
     async def _made(self, found: SignedIn, next_path: str) -> tuple[str, str]:

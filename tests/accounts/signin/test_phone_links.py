@@ -349,6 +349,33 @@ class PhonePageTests(PhoneCase):
         self.assertIn(b"It was not let in", grace.get(page).body)
         self.assertEqual(self.waited().status, 403)
 
+    def test_a_button_that_is_pressed_twice(self) -> None:
+        for first, then, status in (("true", "true", 303), ("false", "true", 409)):
+            grace = self.member(f"grace-{status}")
+            secret, page = self.coded(grace)
+            self.opened(secret)
+            grace.get(page)
+            token = grace.token
+            grace.post(page, {"allow": first}, token=token)
+            answer = grace.post(page, {"allow": then}, token=token)
+            self.assertNotIn(b"has not opened the link", answer.body)
+            self.assertEqual(answer.status, status)
+
+    def test_who_is_refused_afterwards_is_signed_out(self) -> None:
+        """Another tab, or the page before, still asks."""
+        grace = self.member("grace")
+        secret, page = self.coded(grace)
+        self.opened(secret)
+        grace.get(page)
+        token = grace.token
+        grace.post(page, {"allow": "true"}, token=token)
+        self.waited()
+        self.assertTrue(self.phone.get_json("/api/me")["hasSession"])
+        grace.post(page, {"allow": "false"}, token=token)
+        self.assertIn(b"Nobody was signed in", grace.get(page).body)
+        self.assertFalse(self.phone.get_json("/api/me")["hasSession"])
+        self.assertTrue(grace.get_json("/api/me")["hasSession"])
+
     def test_nobody_is_let_in_who_has_not_come(self) -> None:
         grace = self.member("grace")
         secret, page = self.coded(grace)
