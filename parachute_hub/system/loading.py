@@ -17,6 +17,10 @@ from types import ModuleType
 from typing import Any
 
 
+# The standard library; in some places other packages are in a folder below.
+_STANDARD = os.path.join(os.path.dirname(os.__file__), "")
+
+
 class Replaced(ImportError):
     """The file is another one than when this process started, so a newer version was installed meanwhile."""
 
@@ -93,7 +97,7 @@ class _LateLoader(Loader):
         with self._turn:
             if is_loaded(module) or self._running:  # Asked by its own code for what is not there yet.
                 return
-            if _stamp(self._file) != self._was:
+            if _is_replaced(self._file, self._was):
                 raise Replaced(f"{self._file} was replaced")
             self._running = True
             try:
@@ -101,6 +105,15 @@ class _LateLoader(Loader):
                 module.__class__ = ModuleType
             finally:
                 self._running = False
+
+
+def _is_replaced(file: str | None, was: tuple[int, int] | None) -> bool:
+    """Whether it fits this process no longer. Systems install patches of Python itself meanwhile, and those fit."""
+    now = _stamp(file)
+    if now is None or file is None:
+        return now != was
+    standard = file.startswith(_STANDARD) and "-packages" not in file
+    return now != was and not standard
 
 
 def _stamp(file: str | None) -> tuple[int, int] | None:

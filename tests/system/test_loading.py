@@ -76,6 +76,17 @@ class LazilyTests(LateCase):
         for _ in range(2):
             self.assertRaises(loading.Replaced, loading.load, module)
 
+    def test_a_patch_of_python_fits(self) -> None:
+        """Also a hub that has run for weeks sends mail, which needs `ssl`."""
+        self.written({"late_r": "X = 1\n", "late_s": "X = 1\n"})
+        patched, gone = self.late("late_r"), self.late("late_s")
+        assert patched.__file__ is not None and gone.__file__ is not None
+        self.patch(loading, "_STANDARD", str(Path(patched.__file__).parent))
+        Path(patched.__file__).write_text("X = 23\n")
+        Path(gone.__file__).unlink()
+        self.assertEqual(patched.X, 23)
+        self.assertRaises(loading.Replaced, loading.load, gone)
+
     def test_everything_that_is_left(self) -> None:
         self.written({"late_o": "X = 1\n"})
         module = self.late("late_o")
