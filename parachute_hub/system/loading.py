@@ -16,7 +16,6 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
-
 # The standard library; in some places other packages are in a folder below.
 _STANDARD = os.path.join(os.path.dirname(os.__file__), "")
 

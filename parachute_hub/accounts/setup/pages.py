@@ -68,7 +68,7 @@ class SetupPages:
         if found is not None and found.user.must_change_password:
             return see_other(request, CHANGE_PASSWORD)
         wanted = query(request, "step")
-        if wizard.may_reopen(self._setup.progress, wanted):
+        if wizard.may_reopen(self._setup.progress, wanted, has_owner=self._setup.has_owner):
             screen = "modules"
         if screen == "done" and query(request, "just_finished") != "1":
             return see_other(request, "/admin/")

@@ -163,9 +163,9 @@ def begun(progress: SetupProgress, short: str, job_id: str) -> SetupProgress:
     return evolve(progress, chosen=chosen, jobs={**progress.jobs, short: job_id})
 
 
-def may_reopen(progress: SetupProgress, wanted: str) -> bool:
+def may_reopen(progress: SetupProgress, wanted: str, *, has_owner: bool) -> bool:
     """True if a question may be shown again: the choice of modules, until installing begins."""
-    return wanted in ("modules", "vault") and refusal(progress, "choose", has_owner=True) is None
+    return wanted in ("modules", "vault") and refusal(progress, "choose", has_owner=has_owner) is None
 
 
 def choose(progress: SetupProgress, wanted: Collection[str], offered: Sequence[str]) -> SetupProgress:

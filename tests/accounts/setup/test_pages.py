@@ -48,6 +48,12 @@ class ClaimTests(DoorCase):
         for answer in (tab.get("/admin/setup"), tab.get("/admin/setup", Accept="application/json")):
             self.assertNotIn(token, str(answer.headers) + answer.body.decode())
 
+    def test_without_an_owner_there_is_one_question(self) -> None:
+        """Modules are not loaded yet when it is asked."""
+        self.boot()
+        for path in ("/admin/setup", "/admin/setup?step=modules", "/admin/setup?just_finished=1"):
+            self.assertIn(b"bootstrap_token", BrowserTab(self.door).get(path).body, path)
+
     def test_a_guesser_is_told_to_wait(self) -> None:
         token = self.boot()
         tab = BrowserTab(self.door)

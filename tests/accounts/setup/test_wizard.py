@@ -117,6 +117,9 @@ class ScreenTests(SynchronousTestCase):
         self.assertEqual(wizard.options("notes", progress, {"K": "v"}), {})
 
     def test_the_choice_opens_again_until_something_installs(self) -> None:
-        self.assertTrue(wizard.may_reopen(SetupProgress(chosen=()), "vault"))
-        self.assertFalse(wizard.may_reopen(SetupProgress(chosen=("notes",), jobs={"notes": "1"}), "vault"))
-        self.assertFalse(wizard.may_reopen(SetupProgress(chosen=()), "account"))
+        self.assertTrue(wizard.may_reopen(SetupProgress(chosen=()), "vault", has_owner=True))
+        self.assertFalse(
+            wizard.may_reopen(SetupProgress(chosen=("notes",), jobs={"notes": "1"}), "vault", has_owner=True)
+        )
+        self.assertFalse(wizard.may_reopen(SetupProgress(chosen=()), "account", has_owner=True))
+        self.assertFalse(wizard.may_reopen(SetupProgress(chosen=()), "modules", has_owner=False))
