@@ -17,6 +17,7 @@ from parachute_hub.system.records import frozen
 DEFAULT_PORT = 1939
 HOST_PORT = 1940
 """Where a module host listens."""
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f:.]*:[0-9a-f:.]*")
 REFERENCE_CATALOG = Path(__file__).parent / "static" / "packs" / "catalog.json"
 """The reference modules that a wheel carries: `--catalog reference`."""
 MODULE_PREFIX = "PARACHUTE_ENV_"
@@ -192,18 +193,23 @@ def fold(options: Mapping[str, str | None], environ: Mapping[str, str]) -> Setti
 def normal_origin(text: str, name: str) -> str:
     """Normalize an origin to `scheme://host[:port]`, in lower case and without a default port. Raises BadSetting.
 
-    >>> normal_origin("https://Hub.Example.com:443/", "--origin")
-    'https://hub.example.com'
+    A name in other letters becomes what browsers send for it.
+
+    >>> normal_origin("https://Hub.Example.com:443/", "--origin"), normal_origin("https://bücher.example", "--origin")
+    ('https://hub.example.com', 'https://xn--bcher-kva.example')
     """
     try:
         parts = urlsplit(text.strip())
         port = parts.port
+        name_or_number = parts.hostname or ""
+        if not name_or_number.isascii():
+            name_or_number = name_or_number.encode("idna").decode()
     except ValueError:
         raise BadSetting(f"{name} is not a URL: give it as https://hub.example.com") from None
     plain = not (parts.username or parts.password or parts.query or parts.fragment or parts.path.strip("/"))
-    if parts.scheme not in ("http", "https") or not parts.hostname or not plain:
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(name_or_number) or not plain:
         raise BadSetting(f"{name} must be an origin such as https://hub.example.com, with no path and no user name.")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = f"[{name_or_number}]" if ":" in name_or_number else name_or_number
     default = 443 if parts.scheme == "https" else 80
     return f"{parts.scheme}://{host}" + (f":{port}" if port and port != default else "")
 

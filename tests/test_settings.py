@@ -93,10 +93,29 @@ class SettingsTests(SynchronousTestCase):
 
     def test_an_origin_is_scheme_and_host_only(self) -> None:
         """Paths, user names and other schemes are refused with a message that says what is expected."""
-        for wrong in ("hub.example", "ftp://x", "https://u:p@x", "https://x/path", "https://x?q", "http://x:99999"):
+        no_hosts = (
+            "https://ex ample",
+            'https://a"b',
+            "https://a;b",
+            "https://a..b",
+            "https://%41",
+            f"https://ü{'x' * 70}",
+        )
+        parts = ("ftp://x", "https://u:p@x", "https://x/path", "https://x?q", "http://x:99999")
+        for wrong in ("hub.example", *parts, *no_hosts):
             with self.assertRaises(BadSetting) as caught:
                 folded({"origin": wrong})
             self.assertIn("--origin", str(caught.exception))
+
+    def test_a_host_is_kept_as_browsers_send_it(self) -> None:
+        """Requests for any other are refused."""
+        for said, kept in (
+            ("https://Bücher.example:8443", "https://xn--bcher-kva.example:8443"),
+            ("http://[::1]:1939", "http://[::1]:1939"),
+            ("http://my_nas.local", "http://my_nas.local"),
+            ("http://192.168.1.7", "http://192.168.1.7"),
+        ):
+            self.assertEqual(folded({"origin": said}).issuer, kept)
 
     def test_wrong_numbers_and_sizes_are_refused_by_name(self) -> None:
         """Each refusal names its variable."""
