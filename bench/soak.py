@@ -2,7 +2,7 @@
 
 Requests, event streams, WebSockets, sign-ins, minted and refreshed tokens, restarts and installs run side by side.
 Every five seconds the hub's memory, descriptors, threads, journal and logs are noted; a line is fitted through the
-least values of the second half.
+least values of the second half. Caches with a bound are filled first, so that the line shows what has none.
 """
 
 import contextlib
@@ -25,6 +25,7 @@ from tests.live.harness import OWNER, HubProcess, fetch, session_of_owner
 from tests.live.oauth_rig import Person
 
 SAMPLE = 5.0
+ADDRESSES = 20_000
 _numbers = itertools.count()
 
 
@@ -128,6 +129,16 @@ def refreshed(hub: HubProcess) -> Callable[[], None]:
     return use
 
 
+def fill_caches(hub: HubProcess) -> None:
+    """Come from more addresses than the hub remembers, and write more lines than it keeps."""
+    connection = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=20)
+    for number in range(ADDRESSES):
+        headers = {"X-Forwarded-For": f"198.19.{number >> 8}.{number & 255}", "User-Agent": f"Filler/{number}"}
+        connection.request("GET", ("/login", "/load/health", f"/nowhere/{number}")[number % 3], headers=headers)
+        connection.getresponse().read()
+    connection.close()
+
+
 def sample(hub: HubProcess, pid: int) -> dict[str, float]:
     """What the hub holds now: MB, and numbers."""
     journal = hub.home / "parachute.db-wal"
@@ -173,6 +184,7 @@ def main() -> None:
                 hub.wait_for(lambda: hub.client.call("GET", job)["status"] != "running", "the module to be installed")
 
             install()
+            fill_caches(hub)
             upgrade = (
                 "GET /load/ws HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
                 "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
