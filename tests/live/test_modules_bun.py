@@ -27,11 +27,16 @@ from tests.modules.definition.test_names import HOSTILE
 from tests.modules.homes import at_once, write
 
 RECORDING = """#!/usr/bin/env python3
-import json, os, sys
+import json, os, sys, time
+def adjustment():
+    return open("/proc/self/oom_score_adj").read().strip() if os.path.exists("/proc/self/oom_score_adj") else None
+# The hub lowers both once it has the number of the process.
+patience = time.monotonic() + 20
+while sys.argv[1] == "add" and (os.nice(0) == 0 or adjustment() == "0") and time.monotonic() < patience:
+    time.sleep(0.01)
 with open(os.environ["TMPDIR"] + "/calls", "a") as calls:
-    adjustment = open("/proc/self/oom_score_adj").read().strip() if os.path.exists("/proc/self/oom_score_adj") else None
     print(json.dumps({"argv": sys.argv[1:], "cwd": os.getcwd(), "env": dict(os.environ),
-        "nice": os.nice(0), "oom": adjustment, "leader": os.getsid(0) == os.getpid(),
+        "nice": os.nice(0), "oom": adjustment(), "leader": os.getsid(0) == os.getpid(),
         "stdin": sys.stdin.read()}), file=calls)
 print("a line with pvt_secretsecret")
 sys.exit(1)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from mmap import mmap
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -28,9 +29,11 @@ class FootprintTests(SynchronousTestCase):
         processes = Processes()
         ours = {"test": [os.getpid()]}
         sums = [processes.footprints(ours)["test"]]
-        kept: list[bytearray] = []
+        # Mapped, because the heap of a process that ran many tests has room.
+        mapped = mmap(-1, 16 * MB)
+        self.addCleanup(mapped.close)
         for _ in range(64):
-            kept.append(bytearray(os.urandom(MB // 4)))
+            mapped.write(os.urandom(MB // 4))
             sums.append(processes.footprints(ours)["test"])
         rollup = Path(f"/proc/{os.getpid()}/smaps_rollup")
         if rollup.exists():
