@@ -230,10 +230,13 @@ export function weighty(operation: string): string {
   return "do this"
 }
 
-/** `bad` when memory or disk is almost used up. */
+const ROOM = 5 * 1024 ** 3
+
+/** `bad` when memory or disk is almost used up: a large share, unless gigabytes are left. */
 export function fullness(used: number | null, of: number | null): Tone {
   if (!used || !of) return "off"
   const share = used / of
+  if (of - used > ROOM) return "good"
   return share > 0.92 ? "bad" : share > 0.8 ? "busy" : "good"
 }
 
