@@ -1,6 +1,13 @@
 """What runs before the hub is composed, and how it is stopped if the hub is told to stop by then."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.interfaces import IReactorTime
+
+# For what is being composed when the hub is told to stop.
+COMPOSING_SECONDS = 5.0
 
 
 class Leaves(Exception):
@@ -10,8 +17,9 @@ class Leaves(Exception):
 class Begun:
     """Keeps how to stop what was started. `is_leaving` tells whether the hub stops."""
 
-    def __init__(self, is_leaving: Callable[[], bool]) -> None:
+    def __init__(self, is_leaving: Callable[[], bool], clock: IReactorTime) -> None:
         self._is_leaving = is_leaving
+        self._clock = clock
         self._stops: list[Callable[[], Awaitable[object]]] = []
 
     def keep(self, stop: Callable[[], Awaitable[object]]) -> None:
@@ -24,3 +32,11 @@ class Begun:
         """Resolves once everything has stopped."""
         for stop in self._stops:
             await stop()
+
+    async def end(self, start: Deferred[None]) -> None:
+        """`stop`, and let the start end: what it composes meanwhile stops itself, and notes that it did not crash."""
+        await self.stop()
+        ended: Deferred[None] = Deferred()
+        start.addBoth(lambda _: None if ended.called else ended.callback(None))
+        with suppress(TimeoutError):
+            await ended.addTimeout(COMPOSING_SECONDS, self._clock)

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, Protocol
 from uuid import uuid4
 
 from twisted.application.service import Application, Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.task import deferLater
 from twisted.internet.tcp import Port
@@ -89,7 +89,8 @@ class Hub(Service):
         self.phase = Phase()
         self.instance = str(uuid4())
         self._composed: Composed | None = None
-        self._begun = Begun(lambda: self._leaving)
+        self._begun = Begun(lambda: self._leaving, self.reactor)
+        self._booting: Deferred[None] = succeed(None)
         self.health = Health(self.phase, self.instance)
         parts = [MountedArea(("/health",), self.health)]
         self.root = Root(parts, Closed("starting"), is_secure=RequestCaller().is_secure, in_thread=self._in_thread)
@@ -184,7 +185,7 @@ class Hub(Service):
         self.log.info("{name} listens on {where}, home {home}", name=name, where=where, home=home)
         for warning in self.settings.warnings:
             self.log.warn("{warning}", warning=warning)
-        Deferred.fromCoroutine(self._boot()).addErrback(self._boot_failed)
+        self._booting = Deferred.fromCoroutine(self._boot()).addErrback(self._boot_failed)
 
     async def _boot(self) -> None:
         if self.phase.name == "waiting" and not await self._wait_for_home():
@@ -352,7 +353,7 @@ class Hub(Service):
             port, self._port = self._port, None
             await maybeDeferred(port.stopListening)
         try:
-            await (self._composed.stop() if self._composed is not None else self._begun.stop())
+            await (self._composed.stop() if self._composed is not None else self._begun.end(self._booting))
         except Exception:
             self.log.failure("Part of the shutdown failed")
         await self.front.drain(DRAIN_SECONDS)

@@ -13,6 +13,7 @@ from twisted.internet.tcp import Server
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.app.begun import COMPOSING_SECONDS
 from parachute_hub.app.closed import Closed
 from parachute_hub.app.handover import Handover, Left
 from parachute_hub.app.listening import CannotListen, serve_again
@@ -76,9 +77,40 @@ class LeavingTests(SynchronousTestCase):
             began.append("modules")
 
         hub = self.hub(start)
-        self.successResultOf(hub.stopService())
+        left = hub.stopService()
         loaded.callback(None)
+        self.successResultOf(left)
         self.assertEqual((began, hub.phase.name), ([], "stopping"))
+
+    def test_it_waits_for_what_is_being_composed(self) -> None:
+        """Which notes the end in the activity; else the next start would call it a crash."""
+        composing: Deferred[Any] = Deferred()
+
+        async def start(core: Any) -> Any:
+            return await composing
+
+        class Composed:
+            async def stop(self) -> None:
+                noted.append("hub-stopped")
+
+        noted: list[str] = []
+        left = self.hub(start).stopService()
+        self.assertNoResult(left)
+        composing.callback(Composed())
+        self.successResultOf(left)
+        self.assertEqual(noted, ["hub-stopped"])
+
+    def test_it_does_not_wait_for_ever(self) -> None:
+        composing: Deferred[Any] = Deferred()
+
+        async def start(core: Any) -> Any:
+            return await composing
+
+        hub = self.hub(start)
+        left = hub.stopService()
+        clock: Any = hub.reactor
+        clock.advance(COMPOSING_SECONDS)
+        self.successResultOf(left)
 
     def test_it_waits_for_modules_that_stop_because_it_could_not_start(self) -> None:
         stopped: Deferred[None] = Deferred()
