@@ -13,6 +13,8 @@ T = TypeVar("T", bound=Hashable)
 
 # What one client is entitled to, in bytes: whoever holds no more is not blamed for a full budget.
 MODEST = 256 * 1024
+# In bytes: to cut off who holds less makes little room, while somebody of the same address holds more.
+_WORTH = 64 * 1024
 # In seconds: how fast an address is forgiven for clients that were cut off.
 _HALVED_AFTER = 60.0
 _MOST_BLAMED = 4096
@@ -147,7 +149,10 @@ class Backlog(Generic[T]):
     def _heaviest(self, now: float) -> T | None:
         scores = {address: weight + self._blame(address, now) for address, weight in self._weights.items()}
         heaviest = max(scores, key=scores.__getitem__)
-        return next(iter(self._by_address[heaviest])) if scores[heaviest] > MODEST else None
+        if scores[heaviest] <= MODEST:
+            return None
+        theirs = self._by_address[heaviest]
+        return next((member for member, entry in theirs.items() if entry.holding.size >= _WORTH), next(iter(theirs)))
 
     def _last_to_come(self) -> T:
         stalled = [member for member in reversed(self._arrivals) if member in self._members]

@@ -109,7 +109,7 @@ class Pool:
         if self.remote is not None:
             return None
         held = self._buffered(self.port, upstream.transport.getHost().port)
-        if held is not None:
+        if held is not None and upstream.is_new:
             self.expected = max(held, self.expected - (self.expected - KERNEL_HOLDS) // 16)
         return held
 

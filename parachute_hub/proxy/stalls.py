@@ -14,6 +14,10 @@ from parachute_hub.system.heap import give_back
 _CLIENT = 8 * 1024
 # Bytes: less than that is not worth returning.
 _CROWD = 4 * 1024 * 1024
+# Bytes within a second: who takes as much uses what is held for it, and is not stalled.
+_FLOWING = 64 * 1024
+# How much more than stalled clients may be held for those.
+_FLOWING_SHARE = 3
 _RESPONDING = (ReadState.RESPONSE, ReadState.TUNNEL)
 
 
@@ -29,6 +33,9 @@ class Stalls:
         )
         self._cut = 0
         self._peak = 0
+        # What clients had taken and sent when they were looked at, and whether that was much since the look before.
+        self._markers: dict[Connection, int] = {}
+        self._flowing: set[Connection] = set()
 
     def __len__(self) -> int:
         return len(self._backlog)
@@ -40,7 +47,9 @@ class Stalls:
 
     def stalled(self, connection: Connection, now: float) -> None:
         """The hub waits for this client."""
-        size = _size(connection, exactly=False)
+        marker = progress(connection.transport, 0)
+        flows = marker - self._markers.setdefault(connection, marker) >= _FLOWING or connection in self._flowing
+        size = _CLIENT if flows else _size(connection, exactly=False)
         patient = connection.state is ReadState.TUNNEL
         self._backlog.add(connection, network(connection.address), Holding(size, 0, patient), now)
         self._keep_budget(connection.address, now)
@@ -52,12 +61,22 @@ class Stalls:
     def closed(self, connection: Connection) -> None:
         """It is closed."""
         self._backlog.forget(connection)
+        self._markers.pop(connection, None)
+        self._flowing.discard(connection)
 
     def measure(self, now: float) -> None:
         """Once a second: whoever took or sent something meanwhile starts anew."""
+        room = _FLOWING_SHARE * self._limits.stalled_bytes
         for connection in self._backlog.members:
             size = _size(connection, exactly=True)
             marker = progress(connection.transport, -size)
+            if marker - self._markers.get(connection, marker) >= _FLOWING and size <= room:
+                room -= size
+                size = _CLIENT
+                self._flowing.add(connection)
+            else:
+                self._flowing.discard(connection)
+            self._markers[connection] = marker
             patient = connection.state is ReadState.TUNNEL
             moved = self._backlog.measured(connection, Holding(size, marker, patient), now)
             if moved and connection.deadline is not None and connection.state in _RESPONDING:

@@ -13,7 +13,16 @@ from twisted.python.failure import Failure
 from parachute_hub.proxy.chunked import Chunked
 from parachute_hub.proxy.head import HEAD_END, BadMessage, ResponseHead
 from parachute_hub.proxy.interfaces import Attach, BodyKind, Socket
-from parachute_hub.proxy.transport import FIRST_READ, FRAME_READ, STREAM_READ, not_connected, splice, unread, unsent
+from parachute_hub.proxy.transport import (
+    FIRST_READ,
+    FRAME_READ,
+    PROVEN,
+    STREAM_READ,
+    not_connected,
+    splice,
+    unread,
+    unsent,
+)
 
 # Maximum 1xx responses before the final one; a module that sends more is in a loop.
 _MAX_INTERIM = 16
@@ -162,6 +171,11 @@ class Upstream(BaseProtocol):
             expected = self._pool.expected
             measured = min(self._left, expected) if self._state is _LENGTH else expected
         return waiting + measured + unread(self.transport)
+
+    @property
+    def is_new(self) -> bool:
+        """It has carried too little to have been given larger buffers."""
+        return self._received <= PROVEN
 
     def pause(self) -> None:
         """Stop reading the response."""

@@ -340,7 +340,8 @@ class InstalledBeforeTests(SynchronousTestCase):
             running.wait_for(lambda one=short: running.module(one)["state"] == "ready", f"{short} to run")
             self.assertIn(running.module(short)["isolation"]["state"], (state, "partly" if state == "on" else state))
         self.assertIn("was installed before", running.module("needy")["isolation"]["why"])
-        self.assertEqual(running.module("needy")["settings"]["isolation"], "off")
+        # It runs before that is written down.
+        running.wait_for(lambda: running.module("needy")["settings"]["isolation"] == "off", "it to be kept")
         running.wait_for(
             lambda: (
                 "separation:needy" in {one["key"] for one in running.client.call("GET", "/api/problems")["problems"]}

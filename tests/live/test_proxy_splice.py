@@ -195,6 +195,25 @@ class SpliceTests(SynchronousTestCase):
         self.assertLessEqual(most, before.count("pipe") + 2 * MOST_PIPES)
         self.everything_given_back(before)
 
+    def test_nobody_is_cut_off_who_downloads_at_some_speed(self) -> None:
+        """Together, what the kernel holds for them is more than stalled clients may hold."""
+        answers: list[str] = []
+
+        def take() -> None:
+            data = b""
+            with self.connect("/length") as client:
+                while part := client.recv(256 * 1024):
+                    data += part
+                    time.sleep(0.05)
+            answers.append(hashlib.sha256(data.partition(b"\r\n\r\n")[2]).hexdigest())
+
+        takers = [threading.Thread(target=take) for _ in range(16)]
+        for taker in takers:
+            taker.start()
+        for taker in takers:
+            taker.join()
+        self.assertEqual(answers, [HASH] * 16)
+
     def test_a_body_that_the_module_cuts_is_not_passed_as_whole(self) -> None:
         before, client = self.links(), self.connect("/cut")
         seen = b""

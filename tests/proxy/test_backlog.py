@@ -53,6 +53,12 @@ class BacklogTests(SynchronousTestCase):
         backlog.forget("b1")
         self.assertEqual(set(backlog.members), {"upload", "phone", "slow", "quiet"})
 
+    def test_who_holds_little_does_not_go_for_another_of_the_address(self) -> None:
+        backlog = self.backlog()
+        backlog.add("b-flows", "b", Holding(8 * 1024), 0.0)
+        self.fill(backlog, "b1", "b2", "b3", "b4", "b5")
+        self.assertEqual(backlog.excess("b", 6.0, shared=True), "b1")
+
     def test_an_address_is_blamed_for_those_that_were_cut_off(self) -> None:
         """It comes again and again, and would otherwise hold no more than a phone that pauses."""
         backlog = self.backlog()
