@@ -18,6 +18,8 @@ _CROWD = 4 * 1024 * 1024
 _FLOWING = 64 * 1024
 # How much more than stalled clients may be held for those.
 _FLOWING_SHARE = 3
+# So many may count as such before they were measured.
+_AT_ONCE = 32
 _RESPONDING = (ReadState.RESPONSE, ReadState.TUNNEL)
 
 
@@ -36,6 +38,7 @@ class Stalls:
         # What clients had taken and sent when they were looked at, and whether that was much since the look before.
         self._markers: dict[Connection, int] = {}
         self._flowing: set[Connection] = set()
+        self._unmeasured: set[Connection] = set()
 
     def __len__(self) -> int:
         return len(self._backlog)
@@ -48,7 +51,10 @@ class Stalls:
     def stalled(self, connection: Connection, now: float) -> None:
         """The hub waits for this client."""
         marker = progress(connection.transport, 0)
-        flows = marker - self._markers.setdefault(connection, marker) >= _FLOWING or connection in self._flowing
+        much = marker - self._markers.setdefault(connection, marker) >= _FLOWING
+        if much and len(self._unmeasured) < _AT_ONCE:
+            self._unmeasured.add(connection)
+        flows = connection in self._flowing or connection in self._unmeasured
         size = _CLIENT if flows else _size(connection, exactly=False)
         patient = connection.state is ReadState.TUNNEL
         self._backlog.add(connection, network(connection.address), Holding(size, 0, patient), now)
@@ -63,9 +69,11 @@ class Stalls:
         self._backlog.forget(connection)
         self._markers.pop(connection, None)
         self._flowing.discard(connection)
+        self._unmeasured.discard(connection)
 
     def measure(self, now: float) -> None:
         """Once a second: whoever took or sent something meanwhile starts anew."""
+        self._unmeasured.clear()
         room = _FLOWING_SHARE * self._limits.stalled_bytes
         for connection in self._backlog.members:
             size = _size(connection, exactly=True)
