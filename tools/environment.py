@@ -62,8 +62,9 @@ def _install(python: Path, options: list[str], *parts: list[str]) -> None:
             return
         print("uv could not do it; trying pip.", file=sys.stderr)
     words = ["--python", str(python), "install", "--quiet", "--disable-pip-version-check", "--no-compile", *options]
-    pips = [subprocess.Popen([*_pip(), *words, *part]) for part in parts]
-    for failed in [pip for pip in pips if pip.wait()]:
+    pip = _pip()
+    pips = [subprocess.Popen([*pip, *words, *part]) for part in parts]
+    for failed in [each for each in pips if each.wait()]:
         raise subprocess.CalledProcessError(failed.returncode, failed.args)
 
 
