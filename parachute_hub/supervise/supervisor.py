@@ -262,11 +262,18 @@ class Supervisor(Service):
     # --- queries
 
     def alive(self) -> list[RunningModule]:
-        """Every module with a process."""
+        """Every module with a process that is not being stopped."""
+        return self._with_a_process(ending=False)
+
+    def ending(self) -> list[RunningModule]:
+        """Those that are being stopped."""
+        return self._with_a_process(ending=True)
+
+    def _with_a_process(self, *, ending: bool) -> list[RunningModule]:
         return [
             RunningModule(short, module.status.pid, self._context.allowance(short))
             for short, module in self._modules.items()
-            if module.status.pid is not None and module.status.state is not ModuleState.STOPPING
+            if module.status.pid is not None and (module.status.state is ModuleState.STOPPING) is ending
         ]
 
     def memory(self, short: str) -> MemoryHistory | None:

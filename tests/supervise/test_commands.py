@@ -1,12 +1,15 @@
 """Commands, memory guard, boot and logs of the supervisor, without processes."""
 
 import signal
+from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from parachute_hub.supervise.limits import Timing
 from parachute_hub.supervise.model import Allowance, ModuleState
 from tests.supervise.fixture import SupervisorCase, problem
+from tests.support.processes import at_once
 
 
 class RemoveTests(SupervisorCase):
@@ -226,6 +229,64 @@ class SurgeTests(SupervisorCase):
         self.pass_time(0.3)
         self.assertEqual((len(self.reactor.spawned), self.state()), (2, ModuleState.READY))
         self.assertTrue(any("210 MB of memory at once" in status.reason for status in self.told))
+
+    def test_nobody_else_is_blamed_while_one_is_being_stopped(self) -> None:
+        """What it holds comes back soon; others that grow a little are innocent."""
+        self.ready("scribe")
+        for stop in (lambda: self.supervisor.restart_for("vault", "Too large."), self.stop_by_hand):
+            stop()
+            self.uses(465)
+            for size in range(61, 64):
+                self.system.sizes["scribe"] = size << 20
+                self.pass_time(2)
+                self.assertEqual((self.state(), self.state("scribe")), (ModuleState.STOPPING, ModuleState.READY))
+            self.uses(200)
+            self.pass_time(6)
+            self.assertEqual([status for status in self.told if "Memory use" in status.reason], [])
+        self.assertEqual(self.state(), ModuleState.STOPPED)
+
+    def stop_by_hand(self) -> None:
+        self.reactor.spawned[-1].deaf = True
+        self.begin(self.supervisor.stop("vault"))
+
+    def test_one_that_grows_on_while_it_is_being_stopped_is_killed(self) -> None:
+        self.supervisor.restart_for("vault", "It is too large.")
+        self.supervisor.attend()
+        for size in (220, 290, 360):
+            self.system.sizes = {"vault": (size - 90) << 20}
+            self.uses(size)
+            self.pass_time(0.1)
+        self.assertIn(signal.SIGKILL, self.module.signals)
+        self.uses(150)
+        self.system.sizes = {"vault": 60 << 20}
+        self.pass_time(0.3)
+        self.assertEqual((len(self.reactor.spawned), self.state()), (2, ModuleState.READY))
+        self.assertEqual([status for status in self.told if "at once" in status.reason], [])
+
+    def test_a_measurement_that_began_before_a_kill_blames_nobody_again(self) -> None:
+        """The module would be held, as one that grows again after each restart."""
+        waiting: list[Callable[[], None]] = []
+
+        def held(function: Callable[..., Any], *args: Any) -> "Deferred[Any]":
+            result = function(*args)
+            answer: Deferred[Any] = Deferred()
+            waiting.append(lambda: answer.callback(result))
+            return answer
+
+        self.system.sizes = {"vault": 400 << 20}
+        self.in_thread = held
+        self.pass_time(2)
+        self.assertEqual(len(waiting), 1)
+        self.in_thread = at_once
+        self.supervisor.attend()
+        self.uses(480)
+        self.pass_time(0.1)
+        self.assertIn(signal.SIGKILL, self.module.signals)
+        waiting[0]()
+        self.uses(150)
+        self.system.sizes = {"vault": 60 << 20}
+        self.pass_time(0.3)
+        self.assertEqual((len(self.reactor.spawned), self.state()), (2, ModuleState.READY))
 
     def test_files_are_no_reason(self) -> None:
         """The kernel drops their pages without delay."""

@@ -56,7 +56,10 @@ class GuardedModules(Protocol):
     """The part of the supervisor that the guard uses."""
 
     def alive(self) -> list[RunningModule]:
-        """Every module with a process."""
+        """Every module with a process that is not being stopped."""
+
+    def ending(self) -> list[RunningModule]:
+        """Those that are being stopped."""
 
     def restart_for(self, short: str, why: str) -> None:
         """Stop gently and start again, giving this reason."""
@@ -128,6 +131,7 @@ class MemoryGuard:
         self._tight = False
         self._ours: int | None = None
         self._hub = 0
+        self._leaving = 0
         self._sizes: dict[str, int] = {}
         self._charged: int | None = None
         self._bound: int | None = None
@@ -191,15 +195,20 @@ class MemoryGuard:
         """
         limit = self._bound = self._room.limit()
         if limit is None and self._limit is not None:
-            return Container(self._ours, self._limit, self._hub)
-        return Container(self._room.used(), min(filter(None, (limit, self._limit)), default=None), self._hub)
+            return Container(self._ours, self._limit, self._hub, self._leaving)
+        both = min(filter(None, (limit, self._limit)), default=None)
+        return Container(self._room.used(), both, self._hub, self._leaving)
+
+    def _sessions(self) -> dict[str, int]:
+        return {one.short: one.session for one in [*self._modules.ending(), *self._modules.alive()]}
 
     async def look(self) -> None:
         """Measure, record, decide, act."""
-        running = self._modules.alive()
-        sessions = {module.short: module.session for module in running}
+        sessions = self._sessions()
         found = await self._in_thread(_measured, self._meter, sessions, self._limits.processes)
-        crowded, sizes, times = found.crowded, found.sizes, found.times
+        sizes, times = found.sizes, found.times
+        running = [one for one in self._modules.alive() if sessions.get(one.short) == one.session]
+        crowded = {one.short: found.crowded[one.short] for one in running if one.short in found.crowded}
         for name, count in crowded.items():
             text = f"It ran {count} programs at once. Start it again once you know why."
             self._log.warn("{short}: {why}", short=name, why=text)
@@ -212,6 +221,7 @@ class MemoryGuard:
         self._looked_at = now
         self._hub = found.own
         self._ours = sum(sizes.values()) + self._hub
+        self._leaving = self._ours - self._hub - sum(sizes.get(one.short, 0) for one in running)
         for name, seconds in times.items():
             self._processor.setdefault(name, ProcessorUse()).add(now, sessions[name], seconds)
         await self._keep_limits(running)
@@ -266,13 +276,16 @@ class MemoryGuard:
         return result
 
     async def _kill_what_grows(self) -> None:
-        running = self._modules.alive()
-        sizes = await self._in_thread(_footprints, self._meter, {module.short: module.session for module in running})
+        sessions = self._sessions()
+        sizes = await self._in_thread(_footprints, self._meter, sessions)
+        ending = self._modules.ending()
+        running = [one for one in [*ending, *self._modules.alive()] if sessions.get(one.short) == one.session]
         usages = [Usage(one.short, sizes[one.short], one.allowance.memory) for one in running if sizes.get(one.short)]
         now = self._now()
         verdict = decide_at_once(usages, self._sizes, self._restarted(now), self._limits)
-        self._act(verdict, sizes, now)
         if isinstance(verdict, Restart | Hold):
+            if verdict.short not in {one.short for one in ending}:
+                self._act(verdict, sizes, now)
             self._modules.kill(verdict.short)
 
     def _restarted(self, now: float) -> dict[str, int]:

@@ -22,11 +22,15 @@ class Usage:
 
 @frozen
 class Container:
-    """Everything together: bytes `used` of `limit`, both None without a limit; `hub` is the hub's own part."""
+    """Everything together: bytes `used` of `limit`, both None without a limit; `hub` is the hub's own part.
+
+    `leaving` is what modules hold that are being stopped.
+    """
 
     used: int | None = None
     limit: int | None = None
     hub: int = 0
+    leaving: int = 0
 
     @property
     def free(self) -> int | None:
@@ -75,7 +79,8 @@ def decide(modules: Sequence[Usage], container: Container, lately: Mapping[str, 
             return _away_with(usage, why, lately, limits)
     if container.used is None or not container.limit:
         return Fine()
-    share = container.used / container.limit
+    # What is about to be given back is nobody's fault.
+    share = (container.used - container.leaving) / container.limit
     if share < limits.soft:
         return Fine()
     figures = f"Memory use is {_mb(container.used)} of {_mb(container.limit)}"

@@ -43,6 +43,9 @@ class Modules:
     def alive(self) -> list[RunningModule]:
         return [RunningModule("vault", 7, Allowance())]
 
+    def ending(self) -> list[RunningModule]:
+        return []
+
     def restart_for(self, short: str, why: str) -> None: ...
 
     def hold(self, short: str, reason: str) -> None: ...

@@ -46,6 +46,10 @@ class DecideTests(SynchronousTestCase):
             ([], Container(990 * MB, 1000 * MB), {}, (Tight, None)),
             ([small, large, limited], half, {}, (Restart, "limited")),
             ([Usage("limited", 100 * MB, 100 * MB)], Container(), {}, Fine),
+            # What a module holds that is being stopped comes back.
+            ([small, large], Container(950 * MB, 1000 * MB, leaving=51 * MB), {}, (Tight, "large")),
+            ([small, growing], Container(950 * MB, 1000 * MB, leaving=300 * MB), {}, Fine),
+            ([small, large], Container(950 * MB, 1000 * MB, leaving=49 * MB), {}, (Restart, "large")),
             # The hub itself is the largest for its share.
             ([small, large], Container(950 * MB, 1000 * MB, 400 * MB), {}, (Tight, None)),
             ([growing], Container(950 * MB, 1000 * MB, 200 * MB), {}, (Tight, None)),
