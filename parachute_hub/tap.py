@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NoReturn
 from twisted.application.service import IService
 from twisted.python import usage
 
+from parachute_hub import __version__
 from parachute_hub.settings import BadSetting, Settings, from_process
 from parachute_hub.system.hardening import harden
 from parachute_hub.system.loading import lazily, without
@@ -36,6 +37,11 @@ class Options(usage.Options):
         ],
     ]
     settings: Settings
+
+    def opt_version(self) -> NoReturn:
+        """Print the hub's version and exit."""
+        print("parachute", __version__)
+        raise SystemExit(0)
 
     def postOptions(self) -> None:
         """Combine options, environment and defaults into settings."""

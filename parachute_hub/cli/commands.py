@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 
 from parachute_hub.cli.client import CommandError, HubClient, module_path
 from parachute_hub.cli.grammar import agreed
+from parachute_hub.cli.module_config import settings_table
 from parachute_hub.cli.progress import ENDS, WIDTH, ProgressPrinter, run_job
 from parachute_hub.cli.tables import ago, percent, size, table
 from parachute_hub.cli.terminal import clean, terminal
@@ -318,7 +319,7 @@ def config(arguments: Namespace) -> int:
         return 0 if tried["ok"] else 1
     if not arguments.assignments:
         answer = client.call("GET", path)
-        print(json.dumps(answer, indent=2))
+        show(arguments, answer, settings_table(answer, terminal()))
         return 0
     changes = assigned(arguments.assignments, client.call("GET", path)["schema"])
     answer = client.call("PUT", path, changes)

@@ -17,7 +17,7 @@ from parachute_hub.cli.logs import TIME_HELP, moment
 from parachute_hub.cli.meant import meant
 from parachute_hub.cli.progress import run_job
 from parachute_hub.cli.request_words import YES, Found, Given, Request, option
-from parachute_hub.cli.tables import size
+from parachute_hub.cli.tables import plain, size
 
 _ADDRESS: Final = "address-"
 _LOOKS: Final = 2
@@ -110,19 +110,7 @@ def _module_settings(given: Given) -> tuple[dict[str, Any], str]:
             raise CommandError(f"There is no setting {name}. {meant(name, answer)}".rstrip(), code=2)
     answer = given.client.call("PUT", path, changes) if changes else answer
     width = max(map(len, answer))
-    return answer, "\n".join(f"{name.ljust(width)}  {_plain(value)}" for name, value in answer.items())
-
-
-def _plain(value: object) -> str:
-    match value:
-        case None | []:
-            return "-"
-        case True | False:
-            return "yes" if value else "no"
-        case list():
-            return ", ".join(map(str, value))
-        case _:
-            return str(value)
+    return answer, "\n".join(f"{name.ljust(width)}  {plain(value)}" for name, value in answer.items())
 
 
 def _fix(given: Given) -> tuple[dict[str, Any], str]:

@@ -141,11 +141,11 @@ TOKENS: Final = Kind(
     names=("name",),
     see="parachute tokens list",
     columns={
-        "ID": lambda one: one["jti"],
-        "NAME": lambda one: one["name"] or "-",
+        "OF": lambda one: one["person"],
+        "FOR": lambda one: one["purpose"],
         "MAY": lambda one: " ".join(one["scopes"]),
-        "FOR": lambda one: one["subject"],
         "UNTIL": lambda one: _day(one["expires_at"]),
+        "ID": lambda one: one["jti"],
     },
     none="No token is valid now.",
 )

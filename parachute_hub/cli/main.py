@@ -20,6 +20,8 @@ def main(words: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if words is None else words
     if words[:1] == ["help"]:
         words = [*words[1:], "--help"]
+    if list(words[:1]) == ["version"]:
+        words = ["--version"]
     if "_ARGCOMPLETE" in os.environ:
         completion.complete(parser())
     arguments, more = parser(first_word(words)).parse_known_args(words)

@@ -26,17 +26,21 @@ _ALIKE: Final = 0.7
 
 
 def meant(wanted: str, names: Iterable[str]) -> str:
-    """A question after the name that is spelled most alike; empty if none is.
+    """A question after the name that is meant: the only one that begins so, or is spelled most alike; empty if none is.
 
     >>> meant("helo", ["vault", "hello"]), meant("xyzzy", ["vault"])
     ('Did you mean hello?', '')
     >>> meant("ls", ["logs", "status"]), meant("nope", ["notes"])
+    ('Did you mean status?', '')
+    >>> meant("stat", ["start", "status"]), meant("st", ["start", "status", "stop"])
     ('Did you mean status?', '')
     """
     from difflib import get_close_matches
 
     known = list(names)
     close = [word for word in (_ELSEWHERE.get(wanted),) if word in known]
+    begun = [word for word in known if len(wanted) > 1 and word.startswith(wanted)]
+    close = close or (begun if len(begun) == 1 else [])
     close = close or get_close_matches(wanted, known, n=1, cutoff=_ALIKE)
     return f"Did you mean {close[0]}?" if close else ""
 

@@ -7,13 +7,22 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from parachute_hub.cli import request_words
+from parachute_hub.cli.client import CommandError
 from parachute_hub.cli.grammar import Words
-from parachute_hub.cli.kinds import APPS, INVITATIONS, PEOPLE, TOKENS, VAULTS
+from parachute_hub.cli.kinds import APPS, INVITATIONS, PEOPLE, TOKENS, VAULTS, Kind
 from parachute_hub.cli.request_words import Found, Given, Request, option
 from parachute_hub.system.log_lines import visible
 from parachute_hub.system.timestamps import from_utc
 
 _DAY: Final = 86_400
+_MADE: Final = {
+    "session_mint": "(the pages)",
+    "cli_mint": "(made with the command)",
+    "operator_mint": "(this command)",
+    "service": "(the hub itself)",
+}
+"""What a token without a name is for, by how it was made."""
+
 _HOUR: Final = 3600
 _ROLES: Final = {"owner": "admin", "member": "member"}
 
@@ -115,7 +124,24 @@ def _remove(given: Given) -> tuple[dict[str, Any], str]:
 
 def _tokens(given: Given) -> tuple[dict[str, Any], str]:
     tokens = TOKENS.all(given.client)
-    return {"tokens": tokens}, TOKENS.table(tokens)
+    people, apps = (_called(given, kind) for kind in (PEOPLE, APPS)) if tokens else ({}, {})
+    rows = [
+        {
+            **one,
+            "person": people.get(one["user_id"]) or ("you" if one["user_id"] and not people else one["subject"]) or "-",
+            "purpose": one["name"] or apps.get(one["client_id"]) or _MADE.get(one["created_via"], "-"),
+        }
+        for one in tokens
+    ]
+    return {"tokens": tokens}, TOKENS.table(rows)
+
+
+def _called(given: Given, kind: Kind) -> dict[str, str]:
+    """Names by id. A member may not list them, and sees only tokens of their own."""
+    try:
+        return {one[kind.id]: one[kind.names[0]] for one in kind.all(given.client)}
+    except CommandError:
+        return {}
 
 
 def _new_token(given: Given) -> tuple[dict[str, Any], str]:

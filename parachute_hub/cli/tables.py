@@ -142,3 +142,20 @@ def percent(share: float | None) -> str:
     ('-', '3%')
     """
     return "-" if share is None else f"{share * 100:.0f}%"
+
+
+def plain(value: object) -> str:
+    """A value of JSON as people write it.
+
+    >>> plain(None), plain(True), plain(["a", 1]), plain("text")
+    ('-', 'yes', 'a, 1', 'text')
+    """
+    match value:
+        case None | []:
+            return "-"
+        case True | False:
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(map(str, value))
+        case _:
+            return str(value)

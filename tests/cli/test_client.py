@@ -431,6 +431,52 @@ class ClientTests(SynchronousTestCase):
             self.assertEqual(config(words), 0)
         self.assertEqual(json.loads(self.handler.sent[-1]), {"key": "123456", "port": 80})
 
+    def said(self, *words: str) -> str:
+        with redirect_stdout(io.StringIO()) as said:
+            self.assertEqual(main([*words, "--home", str(self.home)]), 0)
+        return said.getvalue()
+
+    def test_settings_of_a_module_are_a_table(self) -> None:
+        """For programs, what the hub sends."""
+        how = {"enum": ["net", "here"], "title": "How"}
+        schema = {"properties": {"how": how, "net_key": {"title": "Key"}, "net_key_set": {}, "odd": 1}}
+        told = {"schema": schema, "values": {"how": "net", "net_key_set": True}, "writable": True}
+        self.serve((200, told), (200, told), (200, {"schema": {"properties": []}, "values": {}}))
+        self.assertEqual(
+            self.said("config", "toy").splitlines(),
+            [
+                "SETTING  VALUE        WHAT IT IS",
+                "how      net          How. One of: net, here.",
+                "net_key  (not shown)  Key.",
+            ],
+        )
+        self.assertEqual(json.loads(self.said("config", "toy", "--json")), told)
+        self.assertEqual(self.said("config", "toy"), "There is nothing to set.\n")
+
+    def test_tokens_say_whose_they_are_and_what_for(self) -> None:
+        """A member may list neither people nor apps, and sees only tokens of their own."""
+        no = {"subject": None, "name": "", "user_id": None, "client_id": "hub"}
+        rows = (
+            {"user_id": "u1", "client_id": "c1", "created_via": "oauth_refresh"},
+            {"user_id": "u1", "name": "Backup", "created_via": "cli_mint"},
+            {"subject": "operator", "created_via": "operator_mint"},
+        )
+        tokens = [
+            {**no, **one, "jti": f"t{number}", "scopes": ["a"], "expires_at": "2030-01-02T03:04:05Z"}
+            for number, one in enumerate(rows)
+        ]
+        listed = (200, {"tokens": tokens, "next_cursor": None})
+        people = (200, {"users": [{"id": "u1", "username": "ada"}]})
+        apps = (200, {"clients": [{"client_id": "c1", "client_name": "Editor"}]})
+        no_list = (403, {"error": "forbidden", "error_description": "No."})
+        for others, owner, app in (((people, apps), "ada", "Editor"), ((no_list, no_list), "you", "-")):
+            self.serve(listed, *others)
+            cells = [line.split("  ") for line in self.said("tokens", "list").splitlines()[1:]]
+            self.assertEqual(
+                [[cell.strip() for cell in row if cell][:2] for row in cells],
+                [[owner, app], [owner, "Backup"], ["operator", "(this command)"]],
+            )
+
     def test_a_start_that_came_to_nothing_is_a_failure(self) -> None:
         """Scripts rely on the exit code; stopping a module that never ran succeeds."""
         down = (200, {"state": {"state": "backoff", "reason": "It exited with code 1."}})

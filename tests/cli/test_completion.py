@@ -6,12 +6,15 @@ import subprocess
 import sys
 import tempfile
 from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub import __version__
 from parachute_hub.cli.main import main
+from parachute_hub.tap import Options
 
 
 def completions(line: str, home: Path) -> set[str]:
@@ -64,6 +67,7 @@ class WordTests(SynchronousTestCase):
             (["service", "instal"], "Did you mean install?"),
             (["xyzzy"], "there is no 'xyzzy'.\n"),
             (["ls"], "Did you mean status?"),
+            (["stat"], "Did you mean status?"),
             (["users"], "Did you mean people?"),
             (["service", "xyzzy"], "Choose from: install, status, uninstall."),
             (["settings", "channel", "beta"], "Choose from: latest, rc."),
@@ -76,6 +80,13 @@ class WordTests(SynchronousTestCase):
                 main(words)
             self.assertEqual(caught.exception.code, 2, words)
             self.assertIn(said, out.getvalue())
+
+    def test_the_version_is_told_however_it_is_asked_for(self) -> None:
+        """Also by the program that the hub runs as, whose options come from Twisted."""
+        for run in (partial(main, ["--version"]), partial(main, ["version"]), Options().opt_version):
+            with redirect_stdout(StringIO()) as out, self.assertRaises(SystemExit) as caught:
+                run()
+            self.assertEqual((caught.exception.code, out.getvalue()), (0, f"parachute {__version__}\n"))
 
     def test_what_is_too_much_is_said_of_the_word(self) -> None:
         for words, said in (
