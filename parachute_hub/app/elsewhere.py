@@ -62,9 +62,14 @@ class KnownHere:
         environment = {"PARACHUTE_HUB_ORIGIN": self.origins.issuer(), "PARACHUTE_HUB_ORIGINS": ",".join(origins)}
         return {"origin": self.origins.issuer(), "settings": {}, "environment": environment}
 
-    def sleeps(self, short: str) -> int | None:
+    def wishes(self, short: str) -> Mapping[str, int | None]:
         """What the owner chose. Scribe is asked by the vault, whose requests its host does not always see."""
-        return None if short == "scribe" else self.directory.records.get(short).sleep_after
+        record = self.directory.records.get(short)
+        return {
+            "memory_limit": record.memory_limit,
+            "cpu_limit": record.cpu_limit,
+            "sleep_after": None if short == "scribe" else record.sleep_after,
+        }
 
     async def mounted(self, short: str, mounts: list[str]) -> None:
         """Keep its row here up to date: which mounts are granted is decided as for any row."""

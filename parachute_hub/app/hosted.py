@@ -46,6 +46,8 @@ _TRIM_SECONDS = 300.0
 # One that is parked after crashes starts again by itself.
 _GONE = frozenset({ModuleState.STOPPED, ModuleState.HELD})
 _SETTINGS = frozenset({"memory_limit", "cpu_limit", "smol", "env", "sleep_after"})
+# These apply to a module that runs.
+_AT_ONCE = ("memory_limit", "cpu_limit", "sleep_after")
 _MOST_FOLDERS = 1000
 _HELD = "Its data is being replaced."
 _log = Logger()
@@ -111,7 +113,7 @@ class HostedModule:
             "start_error": status.start_error if status is not None else None,
             "memory": engine.supervisor.size(self.short) if status is not None and status.pid is not None else None,
             "disk": {"free": free, "total": total},
-            "sleep_after": directory.records.get(self.short).sleep_after,
+            **{name: getattr(directory.records.get(self.short), name) for name in _AT_ONCE},
             "mounts": list(directory.mounts(row)[0]) if row is not None else [],
             "manifest": await in_thread(self._manifest),
             "job": job.id if job is not None else None,
@@ -229,8 +231,8 @@ class HostedModule:
         if records.known(self.short):
             changes = settings_changes(settings, before, room_of(self._engine, self.short))
             await records.change(self.short, **changes)
-            # How long it may be unused means nothing to it.
-            new = new or evolve(records.get(self.short), sleep_after=before.sleep_after) != before
+            applied = {name: getattr(before, name) for name in _AT_ONCE}
+            new = new or evolve(records.get(self.short), **applied) != before
         status = self._engine.supervisor.status(self.short)
         restarts = bool(new and status is not None and status.pid is not None and not self._moving)
         if restarts:

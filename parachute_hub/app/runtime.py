@@ -30,7 +30,7 @@ from parachute_hub.elsewhere.links import Links
 from parachute_hub.events import Bus, Event, JobChanged, ModuleChanged, Notice, NumberedEvent, RegistryChanged
 from parachute_hub.modules import assembly
 from parachute_hub.modules.definition import permissions
-from parachute_hub.modules.definition.catalog import BadCatalog, Catalog, load
+from parachute_hub.modules.definition.catalog import PERCENT, BadCatalog, Catalog, load
 from parachute_hub.modules.launch.environment import BaseEnvironment
 from parachute_hub.modules.launch.fence import ModuleFence
 from parachute_hub.modules.launch.pages_seen import PageChecks
@@ -293,9 +293,14 @@ def _catalog(core: ProcessContext) -> Catalog:
 
 
 def room_of(engine: ModuleRuntime, short: str) -> Room:
-    """What this module and the others share. The hub has its part of the memory."""
+    """What this module and the others share. The hub has its part of the memory. Of another machine the hub knows
+    nothing: a host decides itself.
+    """
     container, directory = engine.supervisor.container(), engine.modules.files.directory
-    given = (directory.records.get(other).memory_limit or 0 for other in directory.shorts() if other != short)
+    if directory.elsewhere(short) is not None:
+        return Room(ports=directory.ports(), memory=1 << 53, given=0, processors=PERCENT[1] // 100)
+    here = (other for other in directory.shorts() if other != short and directory.elsewhere(other) is None)
+    given = (directory.records.get(other).memory_limit or 0 for other in here)
     return Room(
         ports=directory.ports(),
         memory=(container.limit or int(psutil.virtual_memory().total)) - container.hub,

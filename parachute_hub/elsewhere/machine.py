@@ -27,6 +27,11 @@ _POLL_SECONDS: Final = 0.5
 _LOOK_SECONDS: Final = 5.0
 _UNWELL: Final = 500
 _LINES: Final = 500
+_WORDS: Final[Mapping[str, str]] = {
+    "memory_limit": "limit of memory",
+    "cpu_limit": "limit of processor time",
+    "sleep_after": "time until it sleeps",
+}
 _ID = re.compile(r"[0-9A-Za-z-]{1,64}\Z").match
 
 
@@ -42,8 +47,8 @@ class Knows(Protocol):
     def configuration(self, short: str) -> Mapping[str, Any]:
         """What the module is told there: origin, settings, environment."""
 
-    def sleeps(self, short: str) -> int | None:
-        """The minutes without use after which the module may sleep there; None if it may not."""
+    def wishes(self, short: str) -> Mapping[str, int | None]:
+        """What the owner chose for the module that a host is told: settings of its record, by name."""
 
     def mounted(self, short: str, mounts: list[str]) -> Awaitable[None]:
         """The module there has these mounts."""
@@ -70,6 +75,7 @@ class FarMachine:
     _after: int = field(default=0, init=False)
     _epoch: str | None = field(default=None, init=False)
     _mounts: list[str] | None = field(default=None, init=False)
+    _refused: dict[str, tuple[tuple[object, ...], str]] = field(factory=dict, init=False)
     _log = Logger()
 
     def __attrs_post_init__(self) -> None:
@@ -125,14 +131,11 @@ class FarMachine:
                 self._log.warn(
                     "The mounts that {short} has there are not taken: {why}", short=self.short, why=str(refused)
                 )
-        # An older host lets no module sleep, and says nothing of it.
-        may_sleep = self.knows.sleeps(self.short)
-        if "sleep_after" in state and state["sleep_after"] != may_sleep and state.get("package"):
-            await self._configure({"sleep_after": may_sleep})
+        refusals = await self._settle(state) if state.get("package") else []
         disk = state.get("disk")
         return Sighting(
             state=_text(state.get("state")) or "crashed",
-            message=_text(state.get("message")),
+            message=" ".join(text for text in (_text(state.get("message")), *refusals) if text),
             version=_text(state.get("version")) or None,
             memory=_number(state.get("memory")),
             disk_free=_number(disk.get("free")) if isinstance(disk, dict) else None,
@@ -150,11 +153,27 @@ class FarMachine:
         except CallRefused as refused:
             raise Unreached("refused", f"The other machine refused: {refused}") from None
 
-    async def _configure(self, settings: Mapping[str, Any]) -> None:
-        try:
-            await self.call("POST", "/configure", {**self.knows.configuration(self.short), "settings": settings})
-        except CallRefused as refused:
-            self._log.warn("{short} keeps its settings there: {why}", short=self.short, why=str(refused))
+    async def _settle(self, state: Mapping[str, Any]) -> list[str]:
+        """Tell the host what the owner chose, and return what it refuses. That it is not told again until it says
+        something else, starts anew or changes its version, or the owner chooses something else. An older host does not
+        say what it has, and would refuse all of it.
+        """
+        for name, wanted in self.knows.wishes(self.short).items():
+            if name not in state or state[name] == wanted:
+                self._refused.pop(name, None)
+                continue
+            asked = (wanted, state[name], state.get("epoch"), state.get("version"))
+            if name in self._refused and self._refused[name][0] == asked:
+                continue
+            self._refused.pop(name, None)
+            body = {**self.knows.configuration(self.short), "settings": {name: wanted}}
+            try:
+                await self.call("POST", "/configure", body)
+            except CallRefused as refused:
+                why = f"The other machine does not take the {_WORDS.get(name, name)} that you chose: {refused}"
+                self._refused[name] = (asked, why)
+                self._log.warn("{short}: {why}", short=self.short, why=why)
+        return [why for _, why in self._refused.values()]
 
     async def lines(self) -> list[str]:
         """Raises Unreached."""

@@ -19,12 +19,15 @@ class FakeCaller:
 
     def __init__(self, answer: object) -> None:
         self.answer = answer
+        self.refusal: CallRefused | None = None
         self.asked: list[tuple[str, str]] = []
         self.sent: list[Any] = []
 
     async def json(self, method: str, path: str, body: object = None, *, seconds: float = 10.0) -> Any:
         self.asked.append((method, path))
         self.sent.append(body)
+        if self.refusal is not None and path.endswith("/configure"):
+            raise self.refusal
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -42,8 +45,11 @@ class FakeKnows:
     def configuration(self, short: str) -> dict[str, Any]:
         return {"origin": "https://hub.test", "settings": {}, "environment": {}}
 
-    def sleeps(self, short: str) -> int | None:
-        return 15
+    def __init__(self) -> None:
+        self.wished: dict[str, int | None] = {"memory_limit": None, "sleep_after": 15}
+
+    def wishes(self, short: str) -> dict[str, int | None]:
+        return self.wished
 
     async def mounted(self, short: str, mounts: list[str]) -> None: ...
 
@@ -52,11 +58,12 @@ class MachineCase(SynchronousTestCase):
     def machine(self, answer: object, **link: Any) -> FarMachine:
         """One that answers so."""
         given: Any = SimpleNamespace(reactor=Clock())
+        self.knows = FakeKnows()
         machine = FarMachine(
             short="vault",
             link=evolve(PAIRED, **link),
             dialer=given,
-            knows=FakeKnows(),
+            knows=self.knows,
             mint=given,
             now=lambda: 0.0,
             failed_there=lambda short: None,
@@ -65,8 +72,43 @@ class MachineCase(SynchronousTestCase):
         return machine
 
 
-class SleepTests(MachineCase):
-    def test_a_host_is_told_once_when_its_module_may_sleep(self) -> None:
+class WishesTests(MachineCase):
+    def settings(self) -> list[Any]:
+        """What the host was told since the last question."""
+        told = [body["settings"] for body in self.caller.sent if body is not None]
+        self.caller.sent.clear()
+        return told
+
+    def test_a_host_is_told_the_limits(self) -> None:
+        machine = self.machine({"package": "@openparachute/vault", "memory_limit": 7, "cpu_limit": 3})
+        self.knows.wished = {"memory_limit": 256, "cpu_limit": None}
+        self.successResultOf(Deferred.fromCoroutine(machine.look()))
+        self.assertEqual(self.settings(), [{"memory_limit": 256}, {"cpu_limit": None}])
+
+    def test_a_refusal_is_shown_and_not_asked_for_again_until_something_changes(self) -> None:
+        state: dict[str, Any] = {"package": "@openparachute/vault", "version": "1.0", "epoch": "a", "sleep_after": None}
+        machine = self.machine(state)
+        self.caller.refusal = CallRefused(400, "invalid_request", "No.")
+
+        def look() -> tuple[str, list[Any]]:
+            seen = self.successResultOf(Deferred.fromCoroutine(machine.look()))
+            return seen.message, self.settings()
+
+        refused = "The other machine does not take the time until it sleeps that you chose: No."
+        self.assertEqual(look(), (refused, [{"sleep_after": 15}]))
+        self.assertEqual(look(), (refused, []))
+        self.knows.wished["sleep_after"] = 20
+        self.assertEqual([look(), look()], [(refused, [{"sleep_after": 20}]), (refused, [])])
+        for change in ({"epoch": "b"}, {"version": "1.1"}, {"sleep_after": 5}):
+            state.update(change)
+            self.assertEqual([look(), look()], [(refused, [{"sleep_after": 20}]), (refused, [])], change)
+        self.knows.wished["sleep_after"] = 5
+        self.assertEqual(look(), ("", []))
+        # What was refused once may be taken later.
+        self.knows.wished["sleep_after"], self.caller.refusal = 20, None
+        self.assertEqual(look(), ("", [{"sleep_after": 20}]))
+
+    def test_a_host_is_told_when_its_module_may_sleep(self) -> None:
         for said, told in (({"sleep_after": None}, True), ({"sleep_after": 60}, True), ({"sleep_after": 15}, False)):
             machine = self.machine({"state": "running", "package": "@openparachute/vault", **said})
             self.successResultOf(Deferred.fromCoroutine(machine.look()))

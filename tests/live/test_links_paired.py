@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.cli.client import CommandError, HubRefused
 from parachute_hub.cli.progress import ProgressPrinter, follow
+from parachute_hub.modules.state.records import RecordsFile
 from tests.live.harness import HubProcess, fetch, hub, packed_examples
 from tests.live.host_rig import HostProcess, host
 
@@ -161,7 +162,9 @@ class PairedTests(PairedCase):
         self.assertEqual(write(self.hub, self.token, "lost"), 503)
         self.hub.client.call("POST", "/api/modules/vault/start", {})
         self.assertEqual(paths(self.hub, self.token).count("kept"), 1)
-        self.hub.client.call("PUT", "/api/modules/vault/settings", {"sleep_after": 15})
+        self.hub.client.call("PUT", "/api/modules/vault/settings", {"sleep_after": 15, "memory_limit": 256 << 20})
+        kept = self.there.home / "hub" / "modules.json"
+        self.there.wait_for(lambda: RecordsFile(kept).get("vault").memory_limit == 256 << 20, "its limit there")
         # Neither the hub's end nor the host's loses the link.
         self.hub.kill()
         self.hub.start()

@@ -62,7 +62,7 @@ export function ModulePage({ short }: { short: string }) {
           <Card title="Log">
             <LogView path={`/api/modules/${encodeURIComponent(short)}/logs`} name={module.display_name} />
           </Card>
-          {!module.elsewhere && <Consumption module={module} />}
+          {module.elsewhere?.steered !== false && <Consumption module={module} />}
           {!module.elsewhere && <Configuration module={module} />}
           {!module.elsewhere && <Reach module={module} />}
           {!modules.jobOf(short) && <OtherPlace module={module} key={module.elsewhere?.address} />}

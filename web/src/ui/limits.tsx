@@ -43,7 +43,8 @@ export function Limits({ module }: { module: Module }) {
     }
     await hub.call("PUT", `/api/modules/${module.short}/settings`, wanted)
     await modules.refresh()
-    say(`The limits of ${module.display_name} apply now`)
+    const soon = module.elsewhere ? "in a few seconds" : "now"
+    say(`The limits of ${module.display_name} apply ${soon}`)
   }
   return (
     <>
