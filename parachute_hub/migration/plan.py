@@ -123,7 +123,7 @@ def _users(tables: Tables, remarks: list[str]) -> tuple[User, ...]:
         name = _free(str(row["username"]), taken)
         if name != row["username"]:
             remarks.append(f"The name {row['username']} exists twice; one of them signs in as {name}.")
-        taken.add(name.lower())
+        taken.add(name.casefold())
         users.append(
             User(
                 id=str(row["id"]),
@@ -142,7 +142,7 @@ def _users(tables: Tables, remarks: list[str]) -> tuple[User, ...]:
 
 def _free(name: str, taken: set[str]) -> str:
     number, found = 1, name
-    while found.lower() in taken:
+    while found.casefold() in taken:
         number += 1
         found = f"{name}-{number}"
     return found

@@ -32,8 +32,15 @@ class Users:
         return self._one("SELECT * FROM users WHERE id = ?", user_id)
 
     def by_name(self, username: str) -> User | None:
-        """The person with this name; case does not matter."""
-        return self._one("SELECT * FROM users WHERE username = ?", username)
+        """The person with this name; case does not matter.
+
+        New names are ASCII, which SQLite compares without case. One from an older hub may have other letters.
+        """
+        found = self._one("SELECT * FROM users WHERE username = ?", username)
+        if found is not None:
+            return found
+        others = map(self._user, self._database.read("SELECT * FROM users WHERE username GLOB '*[^ -~]*'"))
+        return next((user for user in others if user.username.casefold() == username.casefold()), None)
 
     def all(self) -> list[User]:
         """All users, oldest account first."""

@@ -20,6 +20,7 @@ class UsernameTests(SynchronousTestCase):
             ("ada lovelace", False, False),
             ("ada\n", False, False),
             ("ädä", False, False),
+            ("groß", False, False),
             ("<b>x", False, False),
             ("admin", False, True),
             ("Root", False, True),

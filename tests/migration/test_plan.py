@@ -36,10 +36,12 @@ class PlanTests(SynchronousTestCase):
         self.assertTrue(owner.password_hash.startswith("$argon2id$"))
 
     def test_names_that_differ_in_case_only(self) -> None:
-        self.tables["users"][1]["username"] = "Owner"
-        move = self.plan()
-        self.assertEqual([user.username for user in move.arrivals.users], ["owner", "Owner-2"])
-        self.assertIn("The name Owner exists twice; one of them signs in as Owner-2.", move.remarks)
+        for first, second in (("owner", "Owner"), ("Groß", "GROSS")):
+            for user, name in zip(self.tables["users"], (first, second), strict=True):
+                user["username"] = name
+            move = self.plan()
+            self.assertEqual([user.username for user in move.arrivals.users], [first, f"{second}-2"])
+            self.assertIn(f"The name {second} exists twice; one of them signs in as {second}-2.", move.remarks)
 
     def test_second_factors(self) -> None:
         (factor,) = self.plan().arrivals.factors

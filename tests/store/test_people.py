@@ -62,6 +62,18 @@ class UserTests(Case):
         self.assertEqual(self.users.by_name("ADA"), ADA)
         self.assertEqual((self.users.by_id("3"), self.users.by_name("nobody")), (None, None))
 
+    def test_a_name_of_an_older_hub_is_found_in_every_spelling(self) -> None:
+        """Its letters may be beyond ASCII, which SQLite compares with case. A name spelled exactly so comes first."""
+        older = evolve(GRACE, id="3", username="Groß", created_at=3.0)
+        self.users.add(older)
+        for name in ("Groß", "groß", "GROSS", "gross", "GROẞ", "groſs"):
+            self.assertEqual(self.users.by_name(name), older, name)
+        for name in ("gros", "groß ", "grosß"):
+            self.assertIsNone(self.users.by_name(name), name)
+        exact = evolve(GRACE, id="4", username="gross", created_at=4.0)
+        self.users.add(exact)
+        self.assertEqual([self.users.by_name(name) for name in ("GROSS", "GROß")], [exact, older])
+
     def test_names_are_unique_in_any_case(self) -> None:
         self.assertRaises(UsernameTaken, self.users.add, evolve(ADA, id="3", username="Ada"))
         self.assertEqual(self.users.count(), 2)

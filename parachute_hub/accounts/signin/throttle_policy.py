@@ -79,4 +79,4 @@ def counted(purpose: str, subject: str, address: str, device: str | None) -> Seq
 
 
 def _key(*parts: str) -> str:
-    return hashlib.sha256("\x1f".join(parts).lower().encode()).hexdigest()
+    return hashlib.sha256("\x1f".join(parts).casefold().encode()).hexdigest()
