@@ -13,7 +13,7 @@ from parachute_hub.oauth.authorization.redirects import cannot_be_taken, place
 from parachute_hub.oauth.clients.registration import domain_of
 from parachute_hub.site.answers import wants_html
 from parachute_hub.site.errors import Refused
-from parachute_hub.site.pages import CSRF_FIELD, Content, problem, show, show_message, templates
+from parachute_hub.site.pages import CSRF_FIELD, Content, breakable, problem, show, show_message, templates
 from parachute_hub.site.root import lead_to_apps
 from parachute_hub.store.rows import Client
 from parachute_hub.system.records import frozen
@@ -84,7 +84,7 @@ def show_approval(
         "problem": problem(error),
         "hidden": _hidden({**hidden, CSRF_FIELD: visit.csrf, "client_id": client.client_id}),
         "identity": _identity(client),
-        "places": ", ".join(dict.fromkeys(place(uri) for uri in client.redirect_uris)) or "Nowhere: it has no browser.",
+        "places": _places(client),
         "proof": _proof("To confirm that it is you."),
     }
     return show(request, "Approve an app", fill("approve", **slots), status=401 if error else 200)
@@ -156,12 +156,18 @@ def _identity(client: Client) -> Content:
 
 
 def _where(uri: str, origins: Iterable[str]) -> Content:
-    address = tags.strong(place(uri))
+    address = tags.strong(breakable(place(uri)))
     if cannot_be_taken(uri, origins):
         return tags.transparent(address)
     if urlsplit(uri).scheme == "http":
         return tags.transparent("A program on this computer (", address, ").")
     return tags.transparent("An app on this computer that opens ", address, " links.")
+
+
+def _places(client: Client) -> Content:
+    found = [breakable(one) for one in dict.fromkeys(map(place, client.redirect_uris))]
+    parted = [part for one in found for part in (", ", one)][1:]
+    return tags.transparent(*parted) if parted else "Nowhere: it has no browser."
 
 
 def _news(consent: AskConsent) -> Content:

@@ -1,5 +1,6 @@
 """The layout of the hub's own pages, and errors as pages. Templates escape all values and work without JavaScript."""
 
+import re
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
@@ -21,6 +22,7 @@ UNDO = tags.script(src="/static/hub/undo.js", type="module")
 KEY_REQUIRED = "key_required"
 _NEVER_KEPT = frozenset({"__key", "__password", "__proof"})
 _FORM_BYTES = 16 * 1024
+_END_OF_PART = re.compile(r"(?<=[/?&=])")
 _HEADINGS: dict[int | str, str] = {
     "failed": "This hub cannot start",
     "db_unavailable": "This hub needs repair",
@@ -82,6 +84,12 @@ def show(
     body = b"".join(written)
     request.setHeader("Content-Length", str(len(body)))
     return body
+
+
+def breakable(address: str) -> Tag:
+    """An address that breaks where its parts end, rather than within a word."""
+    parts = _END_OF_PART.split(address)
+    return tags.transparent(*(tags.span(part, class_="part") for part in parts) if len(parts) > 1 else parts)
 
 
 def show_message(request: IRequest, title: str, text: str, more: Content = "", *, status: int = 200) -> bytes:

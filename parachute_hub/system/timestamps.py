@@ -1,7 +1,8 @@
-"""Epoch seconds to ISO 8601 in UTC (RFC 3339)."""
+"""Epoch seconds to ISO 8601 in UTC (RFC 3339), and to a day as people write it."""
 
 from datetime import UTC, datetime
 
+_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 _COMPACT = "%Y%m%dT%H%M%SZ"
 
 
@@ -21,6 +22,16 @@ def to_the_millisecond(seconds: float) -> str:
     '1970-01-01T00:00:00.500Z'
     """
     return _iso(seconds, "milliseconds")
+
+
+def to_day(seconds: float) -> str:
+    """Used in sentences for people, as the admin app writes it.
+
+    >>> to_day(0)
+    'Jan 1, 1970'
+    """
+    day = datetime.fromtimestamp(seconds, UTC)
+    return f"{_MONTHS[3 * day.month - 3 : 3 * day.month]} {day.day}, {day.year}"
 
 
 def to_compact(seconds: float) -> str:

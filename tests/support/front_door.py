@@ -285,7 +285,7 @@ class FrontDoor:
             self_check=unchecked,
             watch=self.watch,
             links=lambda signed_in: (),
-            apps=lambda user_id: [("lamp", "Lamp", "Last used on 2026-11-01, connected from 192.0.2.9")],
+            apps=lambda user_id: [("lamp", "Lamp", "Last used on Nov 1, 2026, connected from 192.0.2.9")],
             verifier=DirectVerifier(),
             vaults=self.vaults,
             exports=self.exports,

@@ -1,7 +1,7 @@
 """Views of the wizard's screens."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from twisted.web.template import Tag, tags
 
@@ -72,6 +72,16 @@ def draw(
         case "done":
             script = tags.script(src="/static/hub/copy.js", type="module")
             return View(title="Ready", content=_done(setup, origin, where), head=script)
+
+
+_DOING: Final = {
+    "fetch": "Downloading",
+    "verify": "Checking",
+    "check": "Checking",
+    "register": "Adding it to the hub",
+    "start": "Starting",
+    "finish": "Finishing",
+}
 
 
 def steps(screen: Screen) -> Tag:
@@ -198,7 +208,8 @@ def _sentence(install: Install) -> str:
     steps_done = job.get("steps") or ()
     if install.status == "succeeded" or not steps_done:
         return install.offer.tagline
-    return str(steps_done[-1].get("name", "")).capitalize()
+    name = str(steps_done[-1].get("name", ""))
+    return f"{_DOING.get(name, name.capitalize())}…"
 
 
 def _reach(setup: Setup, origin: HubOrigin, kept: Mapping[str, str], said: dict[str, Content]) -> Tag:

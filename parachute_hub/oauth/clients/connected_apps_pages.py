@@ -1,7 +1,5 @@
 """`/account/apps`: the user's connected apps, each with a disconnect button."""
 
-from datetime import UTC, datetime
-
 from klein import Klein
 from twisted.web.iweb import IRequest
 from twisted.web.template import Tag, tags
@@ -13,7 +11,8 @@ from parachute_hub.oauth.params import form
 from parachute_hub.oauth.well_known import Resources, catalog_of
 from parachute_hub.site.answers import see_other, sign_in_first
 from parachute_hub.site.area import area
-from parachute_hub.site.pages import UNDO, csrf_field, show
+from parachute_hub.site.pages import UNDO, breakable, csrf_field, show
+from parachute_hub.system.timestamps import to_day
 
 HERE = "/account/apps"
 
@@ -51,14 +50,18 @@ class AppsPages:
 
     def _row(self, connected: ConnectedApp, visit: PageSession) -> Tag:
         shown, catalog = connected.to_json(), catalog_of(self._resources)
-        used = f"Used since {_day(connected.grant.first_at)}, last on {_day(connected.grant.last_at)}."
+        used = f"Used {_between(connected.grant.first_at, connected.grant.last_at)}."
         allowed = [tags.li(catalog.explain(scope).text) for scope in connected.grant.scopes]
-        origin = f"Comes from {shown['domain']}" if shown["domain"] else "Signed in with a code"
-        origin = f"Leads to {shown['redirect_host']}" if shown["redirect_host"] and not shown["domain"] else origin
+        if shown["domain"]:
+            origin: list[Tag | str] = ["Comes from ", breakable(shown["domain"])]
+        elif shown["redirect_host"]:
+            origin = ["Leads to ", breakable(shown["redirect_host"])]
+        else:
+            origin = ["Signed in with a code"]
         return tags.li(
             tags.div(
                 tags.h2(connected.client.name),
-                tags.p(f"{origin}. {used}"),
+                tags.p(*origin, f". {used}"),
                 tags.ul(*allowed, class_="quiet"),
                 *self._branches(connected),
             ),
@@ -77,16 +80,22 @@ class AppsPages:
         shown = []
         if connected.trouble is not None:
             at, why = connected.trouble
-            text = f"Disconnected on {_day(at)}. {why} Connect it again if you use it, and check your devices."
+            text = f"Disconnected on {to_day(at)}. {why} Connect it again if you use it, and check your devices."
             shown.append(tags.p(text, class_="message bad", role="status"))
         if len(connected.branches) > 1:
             uses = [
-                tags.li(f"Since {_day(branch.began_at)}, last on {_day(branch.last_at)}, from {branch.address}")
+                tags.li(f"Used {_between(branch.began_at, branch.last_at)}, from {branch.address}")
                 for branch in connected.branches
             ]
             shown += [tags.p(f"It is used in {len(uses)} places:", class_="quiet"), tags.ul(*uses, class_="quiet")]
         return shown
 
 
-def _day(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
+def _between(first: float, last: float) -> str:
+    """When it was used.
+
+    >>> _between(0, 9e6), _between(0, 1)
+    ('since Jan 1, 1970, last on Apr 15, 1970', 'on Jan 1, 1970')
+    """
+    since, until = to_day(first), to_day(last)
+    return f"on {until}" if since == until else f"since {since}, last on {until}"

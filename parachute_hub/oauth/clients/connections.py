@@ -17,7 +17,7 @@ from parachute_hub.store.tokens import Tokens
 from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
 from parachute_hub.system.records import frozen
-from parachute_hub.system.timestamps import to_the_second
+from parachute_hub.system.timestamps import to_day
 
 
 @frozen(kw_only=True)
@@ -36,8 +36,8 @@ class ConnectedApp:
 
     def in_short(self) -> tuple[str, str, str]:
         """Its id, its name, and a sentence about its last use."""
-        day = to_the_second(self.grant.last_at)[:10]
-        return self.client.client_id, self.client.name, f"Last used on {day}, connected from {self.grant.address}"
+        used = f"Last used on {to_day(self.grant.last_at)}, connected from {self.grant.address}"
+        return self.client.client_id, self.client.name, used
 
     def to_json(self) -> dict[str, Any]:
         """The API representation. `domain` is verified, `name` is self-asserted. Times are in epoch seconds."""
