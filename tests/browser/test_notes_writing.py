@@ -292,6 +292,9 @@ class HandTests(NotesCase):
         self.assertGreaterEqual(box["height"], 44)
         device.new("on the phone", title="A long title that does not fit into one line of a phone")
         device.saved()
+        tools = device.page.locator(".tools")
+        heights = [one.bounding_box()["height"] for one in (tools, tools.get_by_role("button", name="Delete"))]  # type: ignore[index]
+        self.assertLess(heights[0], 1.5 * heights[1], "the tools take two lines")
         self.look(device, "phone-note")
         device.page.get_by_role("button", name="All notes").click()
         expect(device.rows).to_have_count(1)

@@ -161,7 +161,7 @@ function OpenNote({ id, note, sendNow }: { id: string; note: Note; sendNow: () =
     <section id="editor" aria-label="Note" data-save>
       <div class="bar tools">
         <Button class="back" onClick={() => go({ page: "list" })}>
-          All notes
+          <Short whole="All notes" short="←" />
         </Button>
         <Button
           label={note.mine.pinned ? "Unpin" : "Pin"}
@@ -172,7 +172,7 @@ function OpenNote({ id, note, sendNow }: { id: string; note: Note; sendNow: () =
         </Button>
         <Button onClick={() => openVoice(id)}>Speak</Button>
         <label class="button">
-          Add a file
+          <Short whole="Add a file" short="File" />
           <input
             type="file"
             multiple
@@ -231,7 +231,7 @@ function OpenNote({ id, note, sendNow }: { id: string; note: Note; sendNow: () =
           id="tags"
           autocomplete="off"
           autocapitalize="none"
-          placeholder="Separated by spaces, or #tag in the text"
+          placeholder="Separated by spaces"
           value={tags.value}
           onInput={({ currentTarget }) => {
             tags.value = currentTarget.value
@@ -254,6 +254,18 @@ function OpenNote({ id, note, sendNow }: { id: string; note: Note; sendNow: () =
       {history.value && <Versions note={note} />}
       <Backlinks note={note} />
     </section>
+  )
+}
+
+/** What a button says, and what is seen of it where there is no room. */
+function Short({ whole, short }: { whole: string; short: string }) {
+  return (
+    <>
+      <span class="whole">{whole}</span>
+      <span class="short" aria-hidden="true">
+        {short}
+      </span>
+    </>
   )
 }
 
