@@ -14,6 +14,7 @@ import tempfile
 import termios
 from pathlib import Path
 
+from parachute_hub.settings import MODULE_PORTS
 from tests.browser.browser import chromium, window
 from tests.browser.pictures import FOLDER
 from tests.live.harness import OWNER, HubProcess, packed_examples
@@ -66,7 +67,9 @@ def main() -> None:
     """A hub with a vault; then each session in turn."""
     catalog = packed_examples()
     with tempfile.TemporaryDirectory(prefix="parachute-pictures-") as folder:
-        hub = HubProcess(home=Path(folder) / "home", catalog=catalog, environment=OWNER)
+        # The ports that a hub on a person's machine has, rather than those of a test.
+        usual = {"PARACHUTE_MODULE_PORTS": f"{MODULE_PORTS[0]}-{MODULE_PORTS[-1]}"}
+        hub = HubProcess(home=Path(folder) / "home", catalog=catalog, environment={**OWNER, **usual})
         try:
             hub.start()
             hub.install("vault")

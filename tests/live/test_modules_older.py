@@ -137,7 +137,7 @@ Bun.serve({ port: Number(process.env.PORT), hostname: "127.0.0.1", fetch: () => 
             self.assertEqual(job.status, "succeeded", job)
         toy, other = self.rig.files.directory.services.read().rows
         self.assertNotEqual(toy.port, other.port)
-        self.assertIn(f"Port {PORT} is not free, so it gets {other.port}, outside the usual range.", job.log)
+        self.assertIn(f"It uses port {other.port}, since it cannot have {PORT}.", job.log)
         self.assertEqual(other.version, "1.0.0")
         self.assertEqual(other.raw["mine"], 1)
         self.assertIn("/modules/store/other/1.0.0/", other.install_dir or "")

@@ -31,7 +31,7 @@ def choose(wanted: int | None, taken: Iterable[int], busy: Callable[[int], bool]
     `taken` are the ports of other rows and of the hub; `busy` tells whether a port cannot be had.
 
     >>> choose(1940, {1940}, lambda port: False)
-    PortChoice(port=1941, note='Port 1940 is not free, so it gets 1941.')
+    PortChoice(port=1941, note='It uses port 1941, since it cannot have 1940.')
     """
     reserved = {HUB_PORT, *taken}
 
@@ -40,11 +40,7 @@ def choose(wanted: int | None, taken: Iterable[int], busy: Callable[[int], bool]
 
     if wanted is not None and free(wanted):
         return PortChoice(wanted)
-    why = f"Port {wanted} is not free, so it" if wanted is not None else "It"
-    for port in _UNASSIGNED:
+    for port in (*_UNASSIGNED, *ASSIGNABLE[10:]):
         if free(port):
-            return PortChoice(port, f"{why} gets {port}." if wanted is not None else None)
-    for port in ASSIGNABLE[10:]:
-        if free(port):
-            return PortChoice(port, f"{why} gets {port}, outside the usual range.")
+            return PortChoice(port, None if wanted is None else f"It uses port {port}, since it cannot have {wanted}.")
     raise NoPort("No port from 1940 to 2949 is free. Stop a program that uses one of them, then try again.")

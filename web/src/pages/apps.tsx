@@ -56,7 +56,7 @@ function Pending({ clients }: { clients: readonly Client[] }) {
             <div class="grow">
               <h3>{client.client_name ?? "Unnamed app"}</h3>
               <p class="quiet">
-                Sends you back to {client.redirect_uris.join(", ")}. Approve it only if you just set it up.
+                Sends you back to <Place at={client.redirect_uris.join(", ")} />. Approve it only if you just set it up.
               </p>
             </div>
             <a class="button" href={`/admin/approve-client/${encodeURIComponent(client.client_id)}`}>
@@ -92,7 +92,7 @@ function One({ app, changed }: { app: App; changed: () => Promise<void> }) {
           {app.domain
             ? `From ${app.domain}`
             : app.redirect_host
-              ? `Sends you back to ${app.redirect_host}`
+              ? ["Sends you back to ", <Place key="place" at={app.redirect_host} />]
               : "Unverified app"}
           , last used {ago(app.last_used)}.
         </p>
@@ -117,7 +117,7 @@ function One({ app, changed }: { app: App; changed: () => Promise<void> }) {
             rows={[
               ["Scopes", <code>{app.scopes.join(" ")}</code>],
               ["Client", <code>{app.client_id}</code>],
-              ["Sends you back to", app.redirect_host],
+              ["Sends you back to", app.redirect_host && <Place at={app.redirect_host} />],
               ["First allowed", ago(app.first_used)],
             ]}
           />
@@ -128,4 +128,10 @@ function One({ app, changed }: { app: App; changed: () => Promise<void> }) {
       </Button>
     </li>
   )
+}
+
+/** An address that breaks between its parts. */
+function Place({ at }: { at: string }) {
+  const parts = at.split(/(?<=[/?&=])/)
+  return <>{parts.map((part, index) => [part, index < parts.length - 1 && <wbr key={index} />])}</>
 }
