@@ -36,7 +36,10 @@ def username_problem(username: str, *, owner: bool = False) -> str | None:
     (None, None)
     """
     if not _USERNAME.fullmatch(username):
-        return "A username has 2 to 64 letters, digits, dots, dashes or underscores, and begins with a letter or digit."
+        return (
+            "A username has 2 to 64 letters from a to z, digits, dots, dashes or underscores, and begins with a letter "
+            "or digit."
+        )
     lowered = username.lower()
     if lowered in _RESERVED or (lowered in _OWNERS_ONLY and not owner):
         return f"The name {username} is reserved for the hub. Choose another."

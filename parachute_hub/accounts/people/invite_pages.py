@@ -92,7 +92,9 @@ def _username(invite: Invite, typed: str) -> Content:
     )
     if invite.username is not None:
         field(readonly="readonly")
-    hint = tags.p("You sign in with it. Letters, digits, dots and dashes.", class_="hint", id="username-hint")
+    hint = tags.p(
+        "You sign in with it. Letters from a to z, digits, dots and dashes.", class_="hint", id="username-hint"
+    )
     return tags.div(tags.label("Username", for_="username"), field(**{"aria-describedby": "username-hint"}), hint)
 
 

@@ -29,7 +29,7 @@ class ClaimTests(DoorCase):
         for fields, status, words in (
             ({"bootstrap_token": "wrong"}, 401, "not the setup token"),
             ({"bootstrap_token": ""}, 401, "not the setup token"),
-            ({"username": "a b"}, 400, "2 to 64 letters"),
+            ({"username": "a b"}, 400, "2 to 64 letters from a to z"),
             ({"password": "short", "password_confirm": "short"}, 400, "12 characters"),
             ({"password_confirm": "three small paper boots"}, 400, "do not match"),
             ({"password": "x" * 300, "password_confirm": "x" * 300}, 413, "at most 256"),

@@ -98,12 +98,15 @@ function Proof({ wanted: { operation, answer }, hub }: { wanted: Wanted; hub: Hu
   const [problem, setProblem] = useState<string | null>(null)
   const [busy, setBusy] = useState(false)
   const [passkeys, setPasskeys] = useState(false)
+  const [codes, setCodes] = useState(false)
   useEffect(() => {
-    if (canSign())
-      hub.me().then(
-        ({ passkeys }) => setPasskeys(!!passkeys),
-        () => undefined,
-      )
+    hub.me().then(
+      ({ passkeys, two_factor_enabled }) => {
+        setPasskeys(!!passkeys && canSign())
+        setCodes(!!two_factor_enabled)
+      },
+      () => undefined,
+    )
   }, [])
   const byPasskey = async () => {
     setProblem(null)
@@ -136,7 +139,7 @@ function Proof({ wanted: { operation, answer }, hub }: { wanted: Wanted; hub: Hu
     <Dialog title="Confirm it's you" close={() => end(null)}>
       <form onSubmit={submit}>
         <p>You are about to {weighty(operation)}.</p>
-        <Field label="Password, or a code from your authenticator app" problem={problem}>
+        <Field label={codes ? "Password, or a code from your authenticator app" : "Password"} problem={problem}>
           {(ids) => (
             <input
               {...ids}

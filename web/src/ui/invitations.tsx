@@ -13,6 +13,8 @@ export const ROLES = [
   ["read", "can read"],
   ["write", "can read and write"],
 ] as const
+/** An address that means each computer itself. */
+const HERE_ONLY = /^https?:\/\/(localhost|127\.|\[::1\])/
 const OWN = " own"
 const NONE = ""
 const DAY = 24 * 3600
@@ -134,6 +136,12 @@ function Send({ link }: { link: Link }) {
         </div>
       )}
       <QrPicture url={link.qr_data_url} label="QR code of the invitation link" />
+      {HERE_ONLY.test(link.url) && (
+        <p class="hint">
+          This link opens only on this computer. For people elsewhere,{" "}
+          <a href="/admin/settings/reach">open a way to your hub</a> first, and then show the link again.
+        </p>
+      )}
     </>
   )
 }
