@@ -31,6 +31,7 @@ from parachute_hub.site.safe_redirect import safe_next
 HERE = "/login/phone"
 LINKS = "/api/phone-links"
 PAGE = "/account/phone"
+_ASK_FOR_A_WAY = "A phone cannot reach this address safely. Ask the person who runs this hub to open a way to it."
 OPERATION = "phone.link"
 INTERVAL = 1
 _HOME = "/"
@@ -137,7 +138,8 @@ class PhonePages:
         try:
             self._issuer()
         except Refused as refused:
-            return show_message(request, "Not reachable yet", refused.description, _ways(found))
+            text = refused.description if found.user.is_admin else _ASK_FOR_A_WAY
+            return show_message(request, "Not reachable yet", text, _ways(found))
         return self._form(request, found, query(request, "next"))
 
     @app.route(PAGE, methods=["POST"])
@@ -247,6 +249,6 @@ def _told_as_page(request: IRequest, state: State | None, link_id: str, refused:
 
 def _ways(found: SignedIn) -> Content:
     """What helps if no phone can reach the hub."""
-    if not found.user.is_admin:
-        return tags.p("Ask the person who runs this hub.", class_="quiet")
-    return tags.div(tags.a("Open a way", class_="button primary", href="/admin/settings/reach"), class_="actions")
+    back = tags.a("Back to your account", class_="button plain", href="/account")
+    way = tags.a("Open a way", class_="button primary", href="/admin/settings/reach")
+    return tags.div(*([way] if found.user.is_admin else []), back, class_="actions")
