@@ -7,9 +7,11 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import psutil
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
@@ -213,6 +215,18 @@ class PortTests(RigCase):
             holder = Processes().holder(listener.getsockname()[1], TagFilter("nobody"))
         assert holder is not None
         self.assertEqual(holder.pid, os.getpid())
+
+    def test_a_listener_that_closes_meanwhile_is_nobody(self) -> None:
+        """It is in the kernel's table, and no process has it any more; it is no process of another user."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+
+        def closing() -> Iterator[psutil.Process]:
+            listener.close()
+            return iter(())
+
+        self.patch(psutil, "process_iter", closing)
+        self.assertIsNone(Processes().holder(listener.getsockname()[1], TagFilter("nobody")))
 
     async def test_another_homes_process_is_a_stranger(self) -> None:
         port = free_port()

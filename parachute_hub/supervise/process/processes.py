@@ -75,17 +75,18 @@ class Processes:
 
     def holder(self, port: int, tag_filter: TagFilter) -> Holder | None:
         """Who listens on `port`, or None."""
-        sockets = _listening(port)
-        if not sockets:
-            return None
-        # macOS hides other users' sockets, so the port is assumed to be ours.
-        found = Holder(None, None, ours=sys.platform != "linux")
-        for process in psutil.process_iter():
-            if _has_one(process.pid, sockets):
-                found = Holder(process.pid, _command(process), tag_filter.has(_mark(process) or ""))
-                if found.ours:
-                    break
-        return found
+        while sockets := _listening(port):
+            # macOS hides other users' sockets, so the port is assumed to be ours.
+            found = Holder(None, None, ours=sys.platform != "linux")
+            for process in psutil.process_iter():
+                if _has_one(process.pid, sockets):
+                    found = Holder(process.pid, _command(process), tag_filter.has(_mark(process) or ""))
+                    if found.ours:
+                        break
+            # A socket that was closed meanwhile was found with nobody, and is nobody's.
+            if found.pid is not None or not sockets.isdisjoint(_listening(port)):
+                return found
+        return None
 
     def owner(self, session: int, port: int, tag_filter: TagFilter) -> Holder | None:
         """Who listens on `port`; `ours` if in this session or matching. None if nobody does."""
