@@ -19,9 +19,11 @@ _MADE: Final = {
     "session_mint": "(the pages)",
     "cli_mint": "(made with the command)",
     "operator_mint": "(this command)",
-    "service": "(the hub itself)",
 }
 """What a token without a name is for, by how it was made."""
+
+_OF_A_MINUTE: Final = "service"
+"""How those are made with which the hub itself asks a module something. Nobody needs to see them come and go."""
 
 _HOUR: Final = 3600
 _ROLES: Final = {"owner": "admin", "member": "member"}
@@ -132,6 +134,7 @@ def _tokens(given: Given) -> tuple[dict[str, Any], str]:
             "purpose": one["name"] or apps.get(one["client_id"]) or _MADE.get(one["created_via"], "-"),
         }
         for one in tokens
+        if one["created_via"] != _OF_A_MINUTE
     ]
     return {"tokens": tokens}, TOKENS.table(rows)
 

@@ -460,6 +460,7 @@ class ClientTests(SynchronousTestCase):
             {"user_id": "u1", "client_id": "c1", "created_via": "oauth_refresh"},
             {"user_id": "u1", "name": "Backup", "created_via": "cli_mint"},
             {"subject": "operator", "created_via": "operator_mint"},
+            {"subject": "hub", "created_via": "service"},
         )
         tokens = [
             {**no, **one, "jti": f"t{number}", "scopes": ["a"], "expires_at": "2030-01-02T03:04:05Z"}
