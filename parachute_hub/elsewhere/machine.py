@@ -135,7 +135,8 @@ class FarMachine:
         disk = state.get("disk")
         return Sighting(
             state=_text(state.get("state")) or "crashed",
-            message=" ".join(text for text in (_text(state.get("message")), *refusals) if text),
+            message=_text(state.get("message")),
+            refusal=" ".join(refusals),
             version=_text(state.get("version")) or None,
             memory=_number(state.get("memory")),
             disk_free=_number(disk.get("free")) if isinstance(disk, dict) else None,

@@ -43,10 +43,13 @@ class Unreached(Exception):
 
 @frozen(kw_only=True)
 class Sighting:
-    """What was seen of the other machine. `state` is its word for the module's state."""
+    """What was seen of the other machine. `state` is its word for the module's state, `refusal` says which of the
+    owner's settings it does not take.
+    """
 
     state: str = "running"
     message: str = ""
+    refusal: str = ""
     version: str | None = None
     memory: int | None = None
     disk_free: int | None = None
@@ -297,7 +300,9 @@ class FarModule:
         if not reason:
             reason = f"It {'runs' if state is ModuleState.READY else 'is ' + state.value} on {self._there.address}."
         told = {"version": seen.version, "memory": seen.memory, "disk_free": seen.disk_free}
-        self._tell(state, reason, reach="online", why="", **told)
+        if seen.refusal:
+            reason = f"{reason} {seen.refusal}"
+        self._tell(state, reason, reach="online", why=seen.refusal, **told)
 
     # --- status
 

@@ -143,7 +143,7 @@ class Elsewhere:
     """The other machine of a module: its `address`, and what it said last.
 
     A `steered` one was paired with this hub, which installs, starts and stops the module there. `why` is a sentence if
-    it is not online. Sizes are in bytes, None if it did not say.
+    it is not online, or does not take a setting. Sizes are in bytes, None if it did not say.
     """
 
     address: str

@@ -92,7 +92,7 @@ class WishesTests(MachineCase):
 
         def look() -> tuple[str, list[Any]]:
             seen = self.successResultOf(Deferred.fromCoroutine(machine.look()))
-            return seen.message, self.settings()
+            return seen.refusal, self.settings()
 
         refused = "The other machine does not take the time until it sleeps that you chose: No."
         self.assertEqual(look(), (refused, [{"sleep_after": 15}]))

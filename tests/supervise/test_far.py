@@ -191,6 +191,15 @@ class FarModuleTests(SupervisorCase):
         self.assertEqual(self.state(), ModuleState.PARKED)
         self.assertIn("stopped on the other machine", self.status().reason)
 
+    def test_what_it_refuses_is_shown_until_it_does_not(self) -> None:
+        self.start()
+        for refusal in ("It takes no limit.", ""):
+            self.there.seen = Sighting(refusal=refusal)
+            self.pass_time(PERIOD + 0.1)
+            status = self.status()
+            self.assertEqual(status.reason, f"It runs on https://there.test. {refusal}".rstrip())
+            self.assertEqual(status.elsewhere and status.elsewhere.why, refusal)
+
     def test_an_order_that_was_not_heard_is_repeated(self) -> None:
         self.there.seen = DOWN
         self.assertEqual(self.start().state, ModuleState.BACKOFF)
