@@ -22,7 +22,7 @@ UNDO = tags.script(src="/static/hub/undo.js", type="module")
 KEY_REQUIRED = "key_required"
 _NEVER_KEPT = frozenset({"__key", "__password", "__proof"})
 _FORM_BYTES = 16 * 1024
-_END_OF_PART = re.compile(r"(?<=[/?&=])")
+_END_OF_PART = re.compile(r"(?<=[/?&=])|(?<=\.)(?=[A-Za-z])")
 _HEADINGS: dict[int | str, str] = {
     "failed": "This hub cannot start",
     "db_unavailable": "This hub needs repair",
@@ -88,8 +88,8 @@ def show(
 
 def breakable(address: str) -> Tag:
     """An address that breaks where its parts end, rather than within a word."""
-    parts = _END_OF_PART.split(address)
-    return tags.transparent(*(tags.span(part, class_="part") for part in parts) if len(parts) > 1 else parts)
+    *parts, last = _END_OF_PART.split(address)
+    return tags.transparent(*(tags.span(part, class_="part") for part in parts), last)
 
 
 def show_message(request: IRequest, title: str, text: str, more: Content = "", *, status: int = 200) -> bytes:

@@ -53,7 +53,7 @@ class AppsPages:
         used = f"Used {_between(connected.grant.first_at, connected.grant.last_at)}."
         allowed = [tags.li(catalog.explain(scope).text) for scope in connected.grant.scopes]
         if shown["domain"]:
-            origin: list[Tag | str] = ["Comes from ", breakable(shown["domain"])]
+            origin: list[Tag | str] = [f"Comes from {shown['domain']}"]
         elif shown["redirect_host"]:
             origin = ["Leads to ", breakable(shown["redirect_host"])]
         else:

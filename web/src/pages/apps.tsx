@@ -132,6 +132,6 @@ function One({ app, changed }: { app: App; changed: () => Promise<void> }) {
 
 /** An address that breaks between its parts. */
 function Place({ at }: { at: string }) {
-  const parts = at.split(/(?<=[/?&=])/)
+  const parts = at.split(/(?<=[/?&=])|(?<=\.)(?=[a-z])/i)
   return <>{parts.map((part, index) => [part, index < parts.length - 1 && <wbr key={index} />])}</>
 }
