@@ -16,9 +16,9 @@ def settings_table(answer: Mapping[str, Any], on: Terminal = PLAIN) -> str:
     >>> told = {"how": {"enum": ["a", "b"], "title": "How"}, "a_key": {"description": "Secret."}, "a_key_set": {}}
     >>> values = {"how": "a", "a_key_set": True}
     >>> print(settings_table({"schema": {"properties": told}, "values": values}))
-    SETTING  VALUE        WHAT IT IS
-    how      a            How. One of: a, b.
-    a_key    (not shown)  Secret.
+    SETTING  VALUE  WHAT IT IS
+    how      a      How. One of: a, b.
+    a_key    (set)  Secret.
     """
     listed = answer["schema"].get("properties")
     told = {name: one for name, one in listed.items() if isinstance(one, dict)} if isinstance(listed, dict) else {}
@@ -32,9 +32,11 @@ def settings_table(answer: Mapping[str, Any], on: Terminal = PLAIN) -> str:
 
 
 def _value(name: str, told: Mapping[str, Any], values: Mapping[str, Any]) -> str:
-    if values.get(name + _FLAG) is True and name + _FLAG in told:
-        return "(not shown)"
     value = values.get(name)
+    if name + _FLAG in told:
+        return "(set)" if values.get(name + _FLAG) is True else "-"
+    if value is None and told[name].get("writeOnly") is True:
+        return "(not shown)"
     return plain(None if value == "" else value)
 
 

@@ -172,7 +172,8 @@ class FarMachine:
                 await self.call("POST", "/configure", body)
             except CallRefused as refused:
                 why = f"The other machine does not take the {_WORDS.get(name, name)} that you chose: {refused}"
-                self._refused[name] = (asked, why)
+                # What went wrong there may not go wrong again.
+                self._refused[name] = (asked if refused.status < _UNWELL else (), why)
                 self._log.warn("{short}: {why}", short=self.short, why=why)
         return [why for _, why in self._refused.values()]
 

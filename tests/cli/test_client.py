@@ -439,7 +439,15 @@ class ClientTests(SynchronousTestCase):
     def test_settings_of_a_module_are_a_table(self) -> None:
         """For programs, what the hub sends."""
         how = {"enum": ["net", "here"], "title": "How"}
-        schema = {"properties": {"how": how, "net_key": {"title": "Key"}, "net_key_set": {}, "odd": 1}}
+        schema = {
+            "properties": {
+                "how": how,
+                "net_key": {"title": "Key"},
+                "net_key_set": {},
+                "pin": {"writeOnly": True},
+                "odd": 1,
+            }
+        }
         told = {"schema": schema, "values": {"how": "net", "net_key_set": True}, "writable": True}
         self.serve((200, told), (200, told), (200, {"schema": {"properties": []}, "values": {}}))
         self.assertEqual(
@@ -447,7 +455,8 @@ class ClientTests(SynchronousTestCase):
             [
                 "SETTING  VALUE        WHAT IT IS",
                 "how      net          How. One of: net, here.",
-                "net_key  (not shown)  Key.",
+                "net_key  (set)        Key.",
+                "pin      (not shown)",
             ],
         )
         self.assertEqual(json.loads(self.said("config", "toy", "--json")), told)

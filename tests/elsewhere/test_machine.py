@@ -104,8 +104,10 @@ class WishesTests(MachineCase):
             self.assertEqual([look(), look()], [(refused, [{"sleep_after": 20}]), (refused, [])], change)
         self.knows.wished["sleep_after"] = 5
         self.assertEqual(look(), ("", []))
-        # What was refused once may be taken later.
-        self.knows.wished["sleep_after"], self.caller.refusal = 20, None
+        # What was refused once may be taken later, and what failed is tried again.
+        self.knows.wished["sleep_after"], self.caller.refusal = 20, CallRefused(507, "disk_full", "No.")
+        self.assertEqual([look(), look()], [(refused, [{"sleep_after": 20}])] * 2)
+        self.caller.refusal = None
         self.assertEqual(look(), ("", [{"sleep_after": 20}]))
 
     def test_a_host_is_told_when_its_module_may_sleep(self) -> None:
