@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from attrs import field
+from twisted.internet.defer import Deferred
 
 from parachute_hub.jobs.runner import JobFailed
 from parachute_hub.modules.packages import lockfile, signatures
@@ -78,11 +79,18 @@ class PackageRegistry:
 
     async def check(self, package: str, locked: LockedPackage) -> str | None:
         """Verify the registry's signature. A line for the job's log, if there is something to say. Raises JobFailed."""
+        usual = self.address() if self._is_the_only_one() else None
+        asking = Deferred.fromCoroutine(self._published(usual)) if usual else None
         try:
             dist = await self.bun.info(f"{package}@{locked.version}", "dist", self.folder, _SECONDS)
-            keys = await self._published(self._base(package, dist))
+            base = self._base(package, dist)
+            keys = await (asking if asking is not None and base == usual else self._published(base))
         except BunFailed as error:
             return f"The registry's signature was not checked: {error}"
+        finally:
+            if asking is not None:
+                asking.addErrback(lambda _: None)
+                asking.cancel()
         if not keys:
             return None
         told = dist if isinstance(dist, dict) else {}
@@ -97,6 +105,10 @@ class PackageRegistry:
         except BadSignature as error:
             raise _refused(package, str(error), "signature") from None
         return f"{package} {locked.version} is signed by the registry."
+
+    def _is_the_only_one(self) -> bool:
+        """Whether every package comes from `address`, so that it can be asked for its keys in advance."""
+        return self.origins() <= {lockfile.origin(self.address())}
 
     def _base(self, package: str, dist: Any) -> str:
         """The registry's URL: the prefix of the tarball URL, else the configured one."""

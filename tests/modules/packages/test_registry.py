@@ -26,8 +26,11 @@ class Asked:
         self.times: Any = {}
         self.date: str | None = "Thu, 01 Jan 1970 00:10:00 GMT"
         self.fetched: list[str] = []
+        self.slowly: Deferred[None] | None = None
 
     async def info(self, package: str, about: str, folder: Path, seconds: float) -> Any:
+        if self.slowly is not None:
+            await self.slowly
         if self.dist is None:
             raise BunFailed(Complaint("refused", "The registry refused the connection."))
         return {"dist": self.dist, "time": self.times}[about]
@@ -47,7 +50,10 @@ class Registries(SynchronousTestCase):
         self.folder = Path(self.mktemp())
         self.folder.mkdir()
         self.now = 0.0
-        self.registry = PackageRegistry(bun=self.bun, variables={}, folder=self.folder, now=lambda: self.now)
+        self.configured = {"BUN_CONFIG_REGISTRY": "https://packs.test/"}
+        self.registry = PackageRegistry(
+            bun=self.bun, variables=self.configured, folder=self.folder, now=lambda: self.now
+        )
 
     def check(self) -> str | None:
         checking = self.registry.check("@toys/toy", LockedPackage("1.0.0", HASH, ""))
@@ -70,6 +76,33 @@ class Registries(SynchronousTestCase):
         self.now = 3600.0
         self.check()
         self.assertEqual(len(self.bun.fetched), 2)
+
+    def test_keys_are_asked_for_together_with_what_they_check(self) -> None:
+        """Only where every package comes from the configured registry: no other one is asked for nothing."""
+        for npmrc, early in (("", 1), ("registry=https://packs.test", 1), ("@toys:registry=https://own.test", 0)):
+            with self.subTest(npmrc):
+                (self.folder / ".npmrc").write_text(npmrc)
+                self.bun = Asked()
+                self.bun.slowly = Deferred()
+                registry = PackageRegistry(bun=self.bun, variables=self.configured, folder=self.folder, now=lambda: 0.0)
+                checking = registry.check("@toys/toy", LockedPackage("1.0.0", HASH, ""))
+                checked = Deferred.fromCoroutine(checking)
+                self.assertEqual(len(self.bun.fetched), early)
+                self.bun.slowly.callback(None)
+                self.assertIn("is signed", self.successResultOf(checked))
+                self.assertEqual(self.bun.fetched, ["https://packs.test/-/npm/v1/keys"])
+
+    def test_keys_of_the_registry_that_the_package_names(self) -> None:
+        """What the configured one says meanwhile does not matter, nor whether it says anything."""
+        self.registry.variables = {"BUN_CONFIG_REGISTRY": "https://mirror.test"}
+        self.assertIn("is signed", self.check() or "")
+        self.assertEqual(self.bun.fetched[-1], "https://packs.test/-/npm/v1/keys")
+        self.bun = self.registry.bun = Asked()
+        self.bun.slowly, self.bun.dist = Deferred(), None
+        checking = Deferred.fromCoroutine(self.registry.check("@toys/toy", LockedPackage("1.0.0", HASH, "")))
+        checking.addErrback(lambda _: None)
+        checking.cancel()
+        self.assertIsNone(self.successResultOf(checking))
 
     def test_missing_and_wrong_signatures_are_refused(self) -> None:
         good = self.bun.dist
