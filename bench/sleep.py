@@ -11,9 +11,11 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from bench.stalled.subjects import CGROUPS, LIMIT, module
+from bench.stalled.subjects import LIMIT, Group, module
 from parachute_hub.modules.packages import bun
 from tests.live.harness import OWNER, HubProcess
 from tests.live.ports import free_port
@@ -29,14 +31,15 @@ globalThis.ballast = new Uint8Array(42 << 20).fill(1)
 """
 
 
-def own_start(folder: Path) -> float:
+def own_start(folder: Path, entering: Sequence[str]) -> float:
     """Milliseconds from the start of the program alone to its first answer, the median of five."""
     found = []
     for _ in range(5):
         port = free_port()
         began = time.monotonic()
         program = subprocess.Popen(
-            [str(bun.find(None)), "--smol", "run", str(folder / "server.ts")], env={**os.environ, "PORT": str(port)}
+            [*entering, str(bun.find(None)), "--smol", "run", str(folder / "server.ts")],
+            env={**os.environ, "PORT": str(port)},
         )
         while True:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
@@ -76,44 +79,34 @@ class Client:
         return (time.monotonic() - began) * 1e3
 
 
-def in_group(hub: HubProcess, folder: Path) -> None:
-    """Start the hub in a memory cgroup (v1) that is its container."""
-    (folder / "memory.limit_in_bytes").write_text(str(LIMIT))
-
-    (folder / "cgroup.procs").write_text(str(os.getpid()))
-    try:
-        hub.start()
-    finally:
-        (CGROUPS / "cgroup.procs").write_text(str(os.getpid()))
-
-
-def prepared(folder: Path) -> tuple[HubProcess, list[str]]:
-    """A hub with the modules installed and all of them asleep, not started yet."""
-    hub = HubProcess(home=folder / "home", environment=OWNER).start()
-    names = [f"m{number}" for number in range(MODULES)]
+def prepared(folder: Path, modules: int, **settings: Any) -> tuple[HubProcess, list[str]]:
+    """A hub with so many modules of 45 MB, not started yet. `settings` are those of each module."""
+    hub = HubProcess(home=folder / "home", environment={**OWNER, "PARACHUTE_TRUSTED_HOPS": "1"}).start()
+    names = [f"m{number}" for number in range(modules)]
     for number, name in enumerate(names):
         source = module(folder / name, name, 1960 + number)
         (source / "server.ts").write_text((source / "server.ts").read_text() + BALLAST)
         begun = hub.client.call("POST", "/api/modules/install", {"source": str(source)})
         job = f"/api/modules/operations/{begun['operation_id']}"
         hub.wait_for(lambda job=job: hub.client.call("GET", job)["status"] != "running", "the module")
-        hub.client.call("PUT", f"/api/modules/{name}/settings", {"sleep_after": 60})
+        if settings:
+            hub.client.call("PUT", f"/api/modules/{name}/settings", settings)
     hub.stop()
     return hub, names
 
 
-def main() -> None:
-    """Measure and print."""
-    if not CGROUPS.is_dir() or os.geteuid() != 0:
-        print("  not measured: it needs root and memory cgroups (v1)")
+def main(quota: int | None = None) -> None:
+    """Measure and print; `quota` in microseconds of the processor of every 100 ms."""
+    group = Group(quota)
+    if not group:
+        print("  not measured: it needs root and cgroups (v1)")
         return
-    group = CGROUPS / f"parachute-sleep-{os.getpid()}"
     with tempfile.TemporaryDirectory() as folder:
-        hub, names = prepared(Path(folder))
-        start = own_start(Path(folder) / names[0])
-        group.mkdir()
+        hub, names = prepared(Path(folder), MODULES, sleep_after=60)
+        start = own_start(Path(folder) / names[0], group.entering)
+        hub.program = (*group.entering, *hub.program)
         try:
-            in_group(hub, group)
+            hub.start()
             client = Client(hub.port)
             wakes = []
             while client.answers.total() < REQUESTS // 2 and client.failed < MOST_FAILURES:
@@ -127,13 +120,11 @@ def main() -> None:
             while client.answers.total() < REQUESTS and client.failed < MOST_FAILURES:
                 for name in names[:2]:
                     client.ask(name)
-            kills = dict(line.split() for line in (group / "memory.oom_control").read_text().splitlines())
-            highest = int((group / "memory.max_usage_in_bytes").read_text())
+            kills, highest = group.kills(), group.highest()
         finally:
             hub.end()
-            group.rmdir()
+            group.end()
     p95 = statistics.quantiles(wakes, n=20)[-1]
-    failed = client.answers.total() - client.answers[200]
-    print(f"  requests: {client.answers.total()}, failed {failed} {dict(client.answers)}")
-    print(f"  killed for lack of memory: {kills['oom_kill']}; highest use {highest >> 20} of {LIMIT >> 20} MB")
+    print(f"  requests: {client.answers.total()}, failed {client.failed} {dict(client.answers)}")
+    print(f"  killed for lack of memory: {kills}; highest use {highest >> 20} of {LIMIT >> 20} MB")
     print(f"  own start {start:.0f} ms; {len(wakes)} wakes: p50 {statistics.median(wakes):.0f}, p95 {p95:.0f} ms")

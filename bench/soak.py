@@ -90,7 +90,10 @@ def sign_ins(hub: HubProcess) -> Callable[[], None]:
     def use() -> None:
         number = next(_numbers)
         address = f"198.18.{number >> 8 & 255}.{number & 255}"
-        fetch(f"{hub.url}/login", method="POST", body=said, headers={"Cookie": cookie, "X-Forwarded-For": address})
+        headers = {"Cookie": cookie, "X-Forwarded-For": address}
+        answer = fetch(f"{hub.url}/login", method="POST", body=said, headers=headers)
+        if answer.status != 200:
+            raise ConnectionError(f"a sign-in was answered with {answer.status}")
 
     return use
 

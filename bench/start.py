@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.live.harness import OWNER, HubProcess, fetch, packed_examples
@@ -26,7 +26,7 @@ _BARS = "bars: /health <= floor + 60, first question <= floor + 220, four module
 def program(*words: str) -> tuple[float, float]:
     """Milliseconds by the clock and of the processor that a program takes."""
     began, before = time.monotonic(), os.times()
-    subprocess.run([sys.executable, *words], check=True)
+    subprocess.run(words, check=True)
     after = os.times()
     used = after.children_user + after.children_system - before.children_user - before.children_system
     return (time.monotonic() - began) * 1e3, used * 1e3
@@ -51,10 +51,11 @@ def until(hub: HubProcess, began: float, path: str) -> tuple[float, float]:
     raise SystemExit(f"{path} did not answer within a minute:\n{hub.log()[-3000:]}")
 
 
-def fresh(catalog: Path) -> tuple[tuple[float, float], tuple[float, float]]:
+def fresh(catalog: Path, entering: Sequence[str]) -> tuple[tuple[float, float], tuple[float, float]]:
     """/health and the first question of a hub on an empty home."""
     with tempfile.TemporaryDirectory(prefix="parachute-bench-") as folder:
         hub = HubProcess(home=Path(folder) / "home", catalog=catalog)
+        hub.program = (*entering, *hub.program)
         try:
             began = time.monotonic()
             hub.spawn()
@@ -93,17 +94,19 @@ def told(what: str, found: list[tuple[float, float]], units: str = "of the proce
     print(f"{what:34}{first:7.0f} ms   {second:7.0f} ms {units}", flush=True)
 
 
-def main(runs: float = 7) -> None:
-    """Measure and print."""
+def main(runs: float = 7, entering: Sequence[str] = ()) -> None:
+    """Measure and print. `entering` are words before a command that run it in a container."""
     times: Callable[[Callable[[], object]], list] = lambda do: [do() for _ in range(int(runs))]  # type: ignore[type-arg]  # noqa: E731
     catalog = packed_examples()
+    floor = (*entering, sys.executable, "-c", "import twisted.internet.reactor")
     print(f"load {os.getloadavg()[0]:.1f}; {_BARS}")
-    told("the floor, import of the reactor", times(lambda: program("-c", "import twisted.internet.reactor")))
-    starts = times(lambda: fresh(catalog))
+    told("the floor, import of the reactor", times(lambda: program(*floor)))
+    starts = times(lambda: fresh(catalog, entering))
     told("/health", [each[0] for each in starts])
     told("first question", [each[1] for each in starts])
     with tempfile.TemporaryDirectory(prefix="parachute-bench-") as folder:
         hub = HubProcess(home=Path(folder) / "home", catalog=catalog, environment=OWNER)
+        hub.program = (*entering, *hub.program)
         try:
             hub.start()
             for short in MODULES:
@@ -116,4 +119,4 @@ def main(runs: float = 7) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(float, sys.argv[1:2]))
+    main(float(sys.argv[1]) if sys.argv[1:] else 7)

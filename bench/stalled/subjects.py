@@ -18,6 +18,7 @@ from tests.live.ports import free_port
 
 LIMIT = 512 << 20
 CGROUPS = Path("/sys/fs/cgroup/memory")
+PROCESSORS = Path("/sys/fs/cgroup/cpu")
 SERVER = """
 const big = (process.env.TMPDIR ?? "/tmp") + "/big"
 await Bun.write(big, new Uint8Array(8 << 20))
@@ -66,17 +67,35 @@ class Subject:
 
 
 class Group:
-    """A memory cgroup (v1), or nothing where there is none to make."""
+    """A memory cgroup (v1), or nothing where there is none to make.
 
-    def __init__(self) -> None:
+    `quota` adds a limit of the processor: microseconds of every 100 ms.
+    """
+
+    def __init__(self, quota: int | None = None) -> None:
         self._folder: Path | None = CGROUPS / f"parachute-bench-{os.getpid()}"
+        self._processor = PROCESSORS / self._folder.name if quota else None
         try:
             self._folder.mkdir()
             (self._folder / "memory.limit_in_bytes").write_text(str(LIMIT))
             # The kernel counts TCP buffers only where they have a limit.
             (self._folder / "memory.kmem.tcp.limit_in_bytes").write_text(str(LIMIT))
+            if self._processor is not None:
+                self._processor.mkdir()
+                (self._processor / "cpu.cfs_quota_us").write_text(str(quota))
         except OSError:
-            self._folder = None
+            self.end()
+            self._folder = self._processor = None
+
+    def __bool__(self) -> bool:
+        return self._folder is not None
+
+    @property
+    def entering(self) -> tuple[str, ...]:
+        """Words before a command that run it inside, from its first instruction on."""
+        folders = [folder for folder in (self._folder, self._processor) if folder is not None]
+        join = "".join(f"echo $$ > {folder}/cgroup.procs; " for folder in folders)
+        return ("/bin/sh", "-c", join + 'exec "$0" "$@"') if join else ()
 
     def take(self, pid: int) -> None:
         """Put a process and its future children in."""
@@ -94,11 +113,23 @@ class Group:
                 parts[name] = int((self._folder / file).read_text())
         return parts
 
+    def kills(self) -> int:
+        """How many processes the kernel ended for lack of memory."""
+        assert self._folder is not None
+        told = dict(line.split() for line in (self._folder / "memory.oom_control").read_text().splitlines())
+        return int(told["oom_kill"])
+
+    def highest(self) -> int:
+        """The most bytes that were ever charged, with the page cache."""
+        assert self._folder is not None
+        return int((self._folder / "memory.max_usage_in_bytes").read_text())
+
     def end(self) -> None:
         """Remove it, once it is empty."""
-        if self._folder is not None:
-            with contextlib.suppress(OSError):
-                self._folder.rmdir()
+        for folder in (self._folder, self._processor):
+            if folder is not None:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
 
 
 def rss(pid: int) -> int:
