@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -97,6 +98,15 @@ def slow(page: Page) -> None:
     session.send("Network.enable")
     conditions = {"offline": False, "latency": 400, "downloadThroughput": 50_000, "uploadThroughput": 50_000}
     session.send("Network.emulateNetworkConditions", conditions)
+
+
+def until(page: Page, holds: Callable[[], bool], what: str) -> None:
+    """Wait for what no locator shows; meanwhile the browser's events arrive."""
+    end = time.monotonic() + PATIENCE / 1000
+    while not holds():
+        if time.monotonic() > end:
+            raise AssertionError(f"waited in vain for {what}")
+        page.wait_for_timeout(50)
 
 
 def wider_than_the_window(page: Page) -> bool:

@@ -14,7 +14,7 @@ from attrs import define
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.browser.browser import PICTURES, chromium, findings, picture, wider_than_the_window, window
+from tests.browser.browser import PICTURES, chromium, findings, picture, until, wider_than_the_window, window
 from tests.live.harness import OWNER, HubProcess, fetch, packed_examples
 
 FAKE_MICROPHONE = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
@@ -67,7 +67,7 @@ class Device:
 
     def saved(self) -> None:
         """Everything is on the hub."""
-        expect(self.status).to_have_text("Saved", timeout=10_000)
+        expect(self.status).to_have_text("Saved")
 
     def reads(self, text: str) -> None:
         """The open note has this text, with the marks of Markdown as they are shown."""
@@ -183,11 +183,7 @@ class NotesCase(SynchronousTestCase):
         return device
 
     def eventually(self, condition: Callable[[], bool], page: Page, what: str) -> None:
-        for _ in range(100):
-            if condition():
-                return
-            page.wait_for_timeout(100)
-        self.fail(f"waited in vain for {what}")
+        until(page, condition, what)
 
     def look(self, device: Device, name: str) -> None:
         """It fits each window, in the light and in the dark, and axe finds nothing."""

@@ -162,7 +162,7 @@ class CollisionTests(NotesCase):
             two.saved()
             note = self.note()
             self.assertEqual(note["content"], content, button)
-            expect(one.text).to_have_text(content.replace("\n", ""), timeout=5000)
+            expect(one.text).to_have_text(content.replace("\n", ""))
             kept = [note["content"]]
             for version in self.vault("GET", f"api/notes/{note['id']}/versions"):
                 kept.append(self.vault("GET", f"api/notes/{note['id']}/versions/{version['version']}")["content"])

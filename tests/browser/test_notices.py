@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.browser.admin_app import built
-from tests.browser.browser import DESK, PHONE, chromium, findings, wider_than_the_window, window
+from tests.browser.browser import DESK, PHONE, chromium, findings, until, wider_than_the_window, window
 from tests.live.harness import OWNER, HubProcess, hub
 from tests.live.notice_rig import services
 from tests.requirements import program, requires
@@ -91,12 +91,9 @@ class NoticesTests(SynchronousTestCase):
             lambda told: found.extend(one["registrationId"] for one in told["registrations"]),
         )
         tools.send("ServiceWorker.enable")
-        page.wait_for_timeout(300)
+        until(page, lambda: bool(found), "the worker to be known to the tools")
         told = {"title": "The disk is full", "body": "Why.", "link": f"{self.hub.url}/admin/", "tag": "disk"}
         message = {"origin": self.hub.url, "registrationId": found[-1], "data": json.dumps(told)}
         tools.send("ServiceWorker.deliverPushMessage", message)
-        for _ in range(100):
-            if shown := page.evaluate(SHOWN):
-                break
-            page.wait_for_timeout(50)
-        self.assertEqual(shown, [["The disk is full", "disk"]])
+        until(page, lambda: bool(page.evaluate(SHOWN)), "the message")
+        self.assertEqual(page.evaluate(SHOWN), [["The disk is full", "disk"]])
