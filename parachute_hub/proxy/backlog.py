@@ -51,7 +51,7 @@ class Backlog(Generic[T]):
     Above the budget, whoever has not moved for `patience` seconds goes first, then the longest stalled member of the
     address that is most to blame: for what it holds, and for what was held by those cut off recently. While nobody is
     to blame for more than MODEST, the last to come goes: of those for whom a module's kernel holds more than that, as
-    it may for any reader, otherwise of all. Times are in seconds.
+    it may for any reader, if it is they who hold most, otherwise of all. Times are in seconds.
     """
 
     def __init__(self, *, most_bytes: int, share: float, patience: float) -> None:
@@ -156,7 +156,9 @@ class Backlog(Generic[T]):
 
     def _last_to_come(self) -> T:
         stalled = [member for member in reversed(self._arrivals) if member in self._members]
-        return next((member for member in stalled if self._members[member].holding.size > MODEST), stalled[0])
+        large = [member for member in stalled if self._members[member].holding.size > MODEST]
+        theirs = sum(self._members[member].holding.size for member in large)
+        return large[0] if theirs > self.held / 2 else stalled[0]
 
     def _blame(self, address: str, now: float) -> float:
         blame = self._blamed.get(address)

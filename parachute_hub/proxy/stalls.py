@@ -7,8 +7,9 @@ from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.interfaces import ReadState
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.shares import EVERYBODY, network
-from parachute_hub.proxy.transport import progress, unsent
+from parachute_hub.proxy.transport import progress, unread, unsent
 from parachute_hub.system.heap import give_back
+from parachute_hub.system.records import frozen
 
 # Objects of the hub and of the kernel for one client.
 _CLIENT = 8 * 1024
@@ -17,10 +18,18 @@ _CROWD = 4 * 1024 * 1024
 # Bytes within a second: who takes as much uses what is held for it, and is not stalled.
 _FLOWING = 64 * 1024
 # How much more than stalled clients may be held for those.
-_FLOWING_SHARE = 3
-# So many may count as such before they were measured.
-_AT_ONCE = 32
+_CREDIT_SHARE = 4
+# Bytes that one which flows may take until it is measured again: a module's kernel holds more, the more was taken.
+_AGAIN = 128 * 1024
 _RESPONDING = (ReadState.RESPONSE, ReadState.TUNNEL)
+
+
+@frozen
+class _Credit:
+    """Bytes that a client which flows holds, and how many it will have taken when it is measured again."""
+
+    size: int
+    until: int
 
 
 class Stalls:
@@ -35,10 +44,11 @@ class Stalls:
         )
         self._cut = 0
         self._peak = 0
-        # What clients had taken and sent when they were looked at, and whether that was much since the look before.
+        # What clients had taken and sent when they were last measured.
         self._markers: dict[Connection, int] = {}
-        self._flowing: set[Connection] = set()
-        self._unmeasured: set[Connection] = set()
+        self._credits: dict[Connection, _Credit] = {}
+        self._credit_left = 0
+        self._grant_anew()
 
     def __len__(self) -> int:
         return len(self._backlog)
@@ -50,12 +60,16 @@ class Stalls:
 
     def stalled(self, connection: Connection, now: float) -> None:
         """The hub waits for this client."""
-        marker = progress(connection.transport, 0)
-        much = marker - self._markers.setdefault(connection, marker) >= _FLOWING
-        if much and len(self._unmeasured) < _AT_ONCE:
-            self._unmeasured.add(connection)
-        flows = connection in self._flowing or connection in self._unmeasured
-        size = _CLIENT if flows else _size(connection, exactly=False)
+        marker = progress(connection.transport, self._markers.get(connection, 0))
+        moved = marker - self._markers.setdefault(connection, marker)
+        credit = self._credits.get(connection)
+        if credit is not None and marker < credit.until:
+            # It stalls hundreds of times a second.
+            size = _CLIENT
+        elif credit is not None or moved >= _FLOWING:
+            size = self._credited(connection, _size(connection, exactly=True), marker + max(_AGAIN, moved))
+        else:
+            size = _size(connection, exactly=False)
         patient = connection.state is ReadState.TUNNEL
         self._backlog.add(connection, network(connection.address), Holding(size, 0, patient), now)
         self._keep_budget(connection.address, now)
@@ -68,22 +82,16 @@ class Stalls:
         """It is closed."""
         self._backlog.forget(connection)
         self._markers.pop(connection, None)
-        self._flowing.discard(connection)
-        self._unmeasured.discard(connection)
+        self._end_credit(connection)
 
     def measure(self, now: float) -> None:
         """Once a second: whoever took or sent something meanwhile starts anew."""
-        self._unmeasured.clear()
-        room = _FLOWING_SHARE * self._limits.stalled_bytes
+        self._grant_anew()
         for connection in self._backlog.members:
             size = _size(connection, exactly=True)
             marker = progress(connection.transport, -size)
-            if marker - self._markers.get(connection, marker) >= _FLOWING and size <= room:
-                room -= size
-                size = _CLIENT
-                self._flowing.add(connection)
-            else:
-                self._flowing.discard(connection)
+            if marker - self._markers.get(connection, marker) >= _FLOWING:
+                size = self._credited(connection, size, marker + _AGAIN)
             self._markers[connection] = marker
             patient = connection.state is ReadState.TUNNEL
             moved = self._backlog.measured(connection, Holding(size, marker, patient), now)
@@ -95,6 +103,23 @@ class Stalls:
         if self._cut:
             self._log.warn("Disconnected {count} stalled clients that held memory", count=self._cut)
             self._cut = 0
+
+    def _credited(self, connection: Connection, size: int, until: int) -> int:
+        """What one counts for that flows and holds `size`: its objects alone, while there is credit for that."""
+        self._end_credit(connection)
+        if size > self._credit_left:
+            return size
+        self._credits[connection] = _Credit(size, until)
+        self._credit_left -= size
+        return _CLIENT
+
+    def _end_credit(self, connection: Connection) -> None:
+        if (credit := self._credits.pop(connection, None)) is not None:
+            self._credit_left += credit.size
+
+    def _grant_anew(self) -> None:
+        self._credits.clear()
+        self._credit_left = _CREDIT_SHARE * self._limits.stalled_bytes
 
     def _after_a_crowd(self) -> None:
         """Once most of what was held is free again, return it: the heap keeps it otherwise."""
@@ -123,4 +148,5 @@ class Stalls:
 
 
 def _size(connection: Connection, *, exactly: bool) -> int:
-    return _CLIENT + unsent(connection.transport) + connection.held(exactly=exactly)
+    waiting = unsent(connection.transport) + unread(connection.transport)
+    return _CLIENT + waiting + connection.held(exactly=exactly)

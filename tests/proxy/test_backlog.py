@@ -53,6 +53,17 @@ class BacklogTests(SynchronousTestCase):
         backlog.forget("b1")
         self.assertEqual(set(backlog.members), {"upload", "phone", "slow", "quiet"})
 
+    def test_many_who_hold_little_do_not_drive_out_one_for_whom_a_kernel_holds_much(self) -> None:
+        """Heads, requests sent ahead and uploads that stall, each from an address of its own."""
+        backlog = self.backlog(most=16 * MODEST)
+        backlog.add("phone", "p", Holding(3 * MODEST), 0.0)
+        crowd = [f"b{number}" for number in range(130)]
+        for member in crowd:
+            backlog.add(member, member, Holding(MODEST // 8), 1.0)
+            while (victim := backlog.excess(member, 1.0, shared=False)) is not None:
+                backlog.forget(victim)
+        self.assertEqual(set(backlog.members), {"phone", *crowd[:104]})
+
     def test_who_holds_little_does_not_go_for_another_of_the_address(self) -> None:
         backlog = self.backlog()
         backlog.add("b-flows", "b", Holding(8 * 1024), 0.0)

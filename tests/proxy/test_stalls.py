@@ -5,6 +5,7 @@ import weakref
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.proxy import stalls
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.routes import Mount
 from tests.proxy.test_tunnel import ACCEPTED, handshake
@@ -129,6 +130,69 @@ class StallTests(SynchronousTestCase):
             honest.deliver(b"x" * 4000)
             self.rig.pass_time(1)
         self.assertTrue(honest.connected)
+
+
+class FlowTests(SynchronousTestCase):
+    """Clients that stop again and again, but take much in between."""
+
+    def setUp(self) -> None:
+        self.held = MB
+        # Credit for four of them, and a budget for one more.
+        limits = Limits(stalled_bytes=MB + 128 * 1024)
+        self.rig = Rig(limits=limits, buffered=lambda local, remote: self.held)
+        self.addCleanup(self.rig.stop)
+        self.taken: dict[object, int] = {}
+        self.patch(stalls, "progress", lambda transport, otherwise: self.taken.get(transport, 0))
+
+    def reader(self, number: int):  # type: ignore[no-untyped-def]
+        client = self.rig.ask(get("/notes/"), f"192.0.2.{number}")
+        self.rig.modules.newest.deliver(b"HTTP/1.1 200 OK\r\nContent-Length: 80000000\r\n\r\n" + b"x" * 50_000)
+        client.producer.pauseProducing()
+        self.takes(client)
+        return client
+
+    def takes(self, client, count: int = 64 * 1024) -> None:  # type: ignore[no-untyped-def]
+        if client.connected:
+            client.producer.resumeProducing()
+            self.taken[client] = self.taken.get(client, 0) + count
+            client.producer.pauseProducing()
+
+    def living(self, clients) -> int:  # type: ignore[no-untyped-def]
+        return sum(client.connected for client in clients)
+
+    def test_as_many_as_there_is_credit_for_go_on(self) -> None:
+        clients = [self.reader(number) for number in range(4)]
+        for _ in range(5):
+            self.rig.pass_time(1)
+            for client in clients:
+                self.takes(client, 1024)
+            self.assertLess(self.rig.front._stalls.held, MB // 4)
+            for client in clients:
+                self.takes(client)
+        self.assertEqual(self.living(clients), 4)
+
+    def test_a_crowd_is_bounded_before_it_is_measured(self) -> None:
+        clients = [self.reader(number) for number in range(20)]
+        self.assertLessEqual(self.living(clients), 6)
+        self.rig.pass_time(2)
+        self.assertLessEqual(self.living(clients), 2)
+
+    def test_one_for_which_more_is_held_than_at_first_is_measured_again(self) -> None:
+        self.held = MB // 8
+        clients = [self.reader(number) for number in range(20)]
+        self.assertEqual(self.living(clients), 20)
+        self.held = MB
+        for client in clients:
+            self.takes(client, 128 * 1024)
+        self.assertLessEqual(self.living(clients), 6)
+
+    def test_whoever_leaves_gives_its_credit_back(self) -> None:
+        for number in range(20):
+            client = self.reader(number)
+            self.takes(client)
+            self.assertTrue(client.connected)
+            client.hang_up()
+        self.assertEqual(self.living([self.reader(number) for number in range(4)]), 4)
 
 
 class RemainsTests(SynchronousTestCase):
