@@ -1,17 +1,11 @@
 """Random tokens."""
 
-import doctest
-
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.system import random_tokens
 
 
 class TokenTests(SynchronousTestCase):
-    def test_the_examples_hold(self) -> None:
-        outcome = doctest.testmod(random_tokens)
-        self.assertEqual((outcome.failed, outcome.attempted), (0, 1))
-
     def test_any_token_has_the_format(self) -> None:
         for first in range(256):
             token = random_tokens.new_token(lambda size, first=first: bytes([first]) * size)  # type: ignore[misc]
