@@ -5,7 +5,6 @@ import time
 from typing import cast
 
 from twisted.logger import Logger
-from twisted.web.client import Agent
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
@@ -29,6 +28,7 @@ from parachute_hub.migration.home import is_older
 from parachute_hub.site.cookies import Jar
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import MountedArea
+from parachute_hub.system.pinned import loopback_agent
 from parachute_hub.system.records import frozen
 
 _log = Logger()
@@ -68,7 +68,7 @@ def build_entrance(core: ProcessContext, on: Foundation) -> Entrance:
     tally = Tally()
     vaults = vaults_of(core, on.engine)
     exports = VaultExports(
-        Agent(core.reactor, connectTimeout=5),
+        loopback_agent(core.reactor, timeout=5.0),
         lambda: on.oauth().issuer,
         on.database.write,
         lambda short, seconds: on.engine().sleeper.reach(short, seconds),

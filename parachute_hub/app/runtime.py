@@ -13,7 +13,6 @@ import psutil
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
-from twisted.web.client import Agent
 
 from parachute_hub.accounts.model import Origins
 from parachute_hub.admin.modules_bodies import Room
@@ -47,6 +46,7 @@ from parachute_hub.supervise.sleeping import Sleeper
 from parachute_hub.supervise.supervisor import Supervisor
 from parachute_hub.system.executors import WriterThread
 from parachute_hub.system.file_writer import FileWriter
+from parachute_hub.system.pinned import loopback_agent
 from parachute_hub.system.public_addresses import is_nearby, is_public
 from parachute_hub.system.records import frozen
 
@@ -130,7 +130,7 @@ def build_engine(
         supervisor.owned_port,
     )
     seen = PageChecks(
-        agent=Agent(core.reactor),
+        agent=loopback_agent(core.reactor),
         clock=core.reactor,
         where=placed(installed_modules, supervisor),
         changed=lambda: bus.emit(RegistryChanged()),

@@ -4,13 +4,12 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import psutil
 from attrs import evolve
 from klein import Klein
 from twisted.internet.defer import succeed
-from twisted.web.client import Agent
 from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.assemble import Accounts
@@ -40,6 +39,7 @@ from parachute_hub.site.root import MountedArea, later
 from parachute_hub.site.well_known import INFO_PAGES, SCHEMAS, WellKnown, document
 from parachute_hub.supervise.output.log_files import read_log
 from parachute_hub.system.loading import lazily
+from parachute_hub.system.pinned import loopback_agent
 from parachute_hub.system.timestamps import to_the_second
 
 with lazily():
@@ -54,9 +54,6 @@ with lazily():
     )
     from parachute_hub.modules.packages import facts
     from parachute_hub.oauth.tokens import account_vaults
-
-if TYPE_CHECKING:
-    from treq.client import HTTPClient
 
 
 def public_parts(
@@ -249,18 +246,12 @@ def configuration_of(core: ProcessContext, engine: ModuleRuntime, oauth: OAuth) 
         home=core.settings.home,
         directory=engine.modules.files.directory,
         files=engine.modules.files.outside.files,
-        http=partial(_client, core),
+        agent=loopback_agent(core.reactor),
+        clock=core.reactor,
         tokens=ModuleTokens(oauth.issuer),
         reach=engine.sleeper.reach,
         listens=engine.supervisor.owned_port,
     )
-
-
-def _client(core: ProcessContext) -> "HTTPClient":
-    # Loaded when a module is first asked for its settings.
-    from treq.client import HTTPClient
-
-    return HTTPClient(Agent(core.reactor))
 
 
 def attended(parts: Iterable[MountedArea], accounts: Accounts, who: Authenticator) -> list[MountedArea]:

@@ -58,6 +58,7 @@ _NAMES = {
     "pprint": {"pformat": ""},  # werkzeug
     "twisted.cred.credentials": {"IUsernameDigestHash": ""},  # twisted.web.iweb
     "twisted.spread.pb": {"Copyable": "twisted.spread.flavors", "ViewPoint": "twisted.spread.flavors"},  # twisted.web
+    "unittest": {"TestCase": ""},  # twisted.trial.itrial, among the plugins that twistd looks for
     "werkzeug.datastructures": {  # werkzeug.routing, as the next two
         **dict.fromkeys(("ImmutableDict", "MultiDict", "iter_multi_items"), "werkzeug.datastructures.structures"),
         "Headers": "",

@@ -11,10 +11,14 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader, MetaPathFinder
+else:  # Python asks for their methods only, and importlib.abc loads importlib.resources, tempfile and shutil.
+    Loader = MetaPathFinder = object
 
 # The standard library; in some places other packages are in a folder below.
 _STANDARD = os.path.join(os.path.dirname(os.__file__), "")

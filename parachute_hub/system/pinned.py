@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
-from twisted.web.client import URI
+from twisted.web.client import URI, Agent
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
@@ -83,3 +83,23 @@ class Pinned:
         if uri.scheme == b"http":
             return BoundedEndpoint(plain)
         return BoundedEndpoint(outgoing_tls.TLSEndpoint(self.tls(uri.host.decode("ascii")), plain))
+
+
+@implementer(IAgentEndpointFactory)
+@frozen
+class _Loopback:
+    """Connects to this machine, whatever host the URL names. Looking up a name would load the tables of IDNA first, and
+    ask the system in a thread.
+    """
+
+    reactor: Any
+    timeout: float
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        return TCP4ClientEndpoint(self.reactor, "127.0.0.1", uri.port, self.timeout)
+
+
+def loopback_agent(reactor: Any, timeout: float = 30.0) -> Agent:
+    """For requests to modules, over plain HTTP to 127.0.0.1. `timeout` is for connecting, in seconds."""
+    agent: Agent = Agent.usingEndpointFactory(reactor, _Loopback(reactor, timeout))
+    return agent

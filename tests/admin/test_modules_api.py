@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from attrs import evolve
-from treq.testing import StubTreq
+from treq.testing import RequestTraversalAgent
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.iweb import IRequest
+from twisted.web.iweb import IAgent, IRequest, IResponse
 from twisted.web.resource import Resource
 from twisted.web.server import Request
+from zope.interface import implementer
 
 from parachute_hub.admin.disk_api import DiskArea
 from parachute_hub.admin.logs_api import Logs
@@ -119,6 +120,21 @@ def no_bun() -> Path:
     raise NoBun("bun was not found. Install it.")
 
 
+@implementer(IAgent)
+class AtOnce:
+    """Each answer is there when the request returns."""
+
+    def __init__(self, agent: Any) -> None:
+        self._agent = agent
+
+    def request(
+        self, method: bytes, uri: bytes, headers: Any = None, bodyProducer: Any = None
+    ) -> "Deferred[IResponse]":
+        asking: Deferred[IResponse] = self._agent.request(method, uri, headers, bodyProducer)
+        self._agent.flush()
+        return asking
+
+
 class ApiCase(SynchronousTestCase):
     def files_writer(self) -> FileWriter:
         return FileWriter()
@@ -175,11 +191,11 @@ class ApiCase(SynchronousTestCase):
             links=lambda short: self.links.get(short, Links()),
             isolation=self.files.fence.machine,
         )
-        http: Any = StubTreq(self.server)
         self.configuration = Configuration(
             home=self.home,
             directory=self.files.directory,
-            http=lambda: http,
+            agent=AtOnce(RequestTraversalAgent(self.server)),
+            clock=self.clock,
             tokens=Tokens(),
             reach=self.reach,
             listens=self.listening.get,

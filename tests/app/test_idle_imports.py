@@ -22,6 +22,7 @@ libraries.defer_unused()
 from twisted.scripts import twistd
 from parachute_hub import tap
 
+list(twistd.ServerOptions().subCommands)  # It looks at all plugins for the hub's.
 options = tap.Options()
 options.parseOptions(["--home", sys.argv[1], "--listen", "tcp:0:interface=127.0.0.1"])
 hub = tap.makeService(options)
@@ -132,6 +133,53 @@ reactor.callWhenRunning(hub.startService)
 reactor.run()
 print(json.dumps(told))
 """
+# What the hub asks modules for in each start: their settings, and whether their links lead to pages.
+_ASKING = """
+import json, sys
+from pathlib import Path
+from types import SimpleNamespace
+from parachute_hub.system import libraries, loading
+libraries.defer_unused()
+with loading.without("OpenSSL"):
+    import twisted.web.client
+    from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+from parachute_hub.modules.launch.configuration import Configuration
+from parachute_hub.system.pinned import loopback_agent
+
+class Module(Resource):
+    isLeaf = True
+    def render(self, request):
+        return json.dumps({"method": request.method.decode(), "sent": request.content.read().decode()}).encode()
+
+class Tokens:
+    async def for_administration(self, short, instance):
+        return "token"
+
+port = reactor.listenTCP(0, Site(Module()), interface="127.0.0.1")
+directory = SimpleNamespace(short_of=lambda name: name, mounts=lambda row: ["/toy"], entry=lambda short: None)
+configuration = Configuration(
+    home=Path("."), directory=directory, agent=loopback_agent(reactor), clock=reactor, tokens=Tokens(),
+    reach=None, listens=lambda short: port.getHost().port,
+)
+row = SimpleNamespace(name="toy", is_vault=False)
+told = {}
+
+async def ask():
+    for method, body in (("GET", None), ("PUT", {"volume": 3})):
+        told[method] = await configuration._ask(method, row, None, "/config", body, used=False)
+
+def ended(failure):
+    told["error"] = failure.getTraceback()
+
+asking = Deferred.fromCoroutine(ask()).addErrback(ended)
+asking.addCallback(lambda _: reactor.callWhenRunning(reactor.stop))
+reactor.run()
+told["loaded"] = [name for name, each in sys.modules.items() if each and loading.is_loaded(each)]
+print(json.dumps(told))
+"""
 _SENDING = ("senders", "webpush", "email_sender", "apprise_sender")
 # Who may load it, and when.
 _RARE = {
@@ -142,8 +190,10 @@ _RARE = {
     "email.message": "a notice by e-mail, and files in forms",
     "html.entities": "html.unescape",
     "hyperlink._url": "nobody",
-    "idna": "a host name that is not ASCII",
+    "email.utils": "a notice by e-mail",
+    "idna": "a host name that is looked up by Twisted",
     "klein._form": "nobody",
+    "http.client": "nobody",
     "ssl": "connections of http.client",
     "twisted.spread.pb": "nobody",
     "twisted.internet.unix": "--listen unix:...",
@@ -154,7 +204,7 @@ _RARE = {
     "backports.zstd": "the worker of backups",
     "joserfc.jwe": "nobody: the hub encrypts no tokens",
     "joserfc.jwt": "joserfc.jwt loads encryption; push notices may, when one is sent",
-    "multipart": "treq",
+    "multipart": "nobody",
     "obstore": "the worker of backups",
     "OpenSSL": "the first outgoing connection over TLS",
     "pdb": "nobody",
@@ -172,17 +222,18 @@ _RARE = {
     "parachute_hub.oauth.authorization.policy": "the first app or device that asks to be let in",
     "parachute_hub.oauth.lockdown": "its first request, as every area",
     "smtplib": "a notice by e-mail",
+    "tempfile": "a copy in progress, and large bodies",
     "tarfile": "an install from a tarball, and the worker of backups",
-    "treq": "a module's settings, and the set-up's self-check",
+    "treq": "nobody: an Agent on loopback does",
     "service_identity": "the first outgoing connection over TLS",
     "twisted.mail": "nobody",
-    "unittest": "tests",
+    "unittest": "tests; the plugins that twistd looks at import it",
     "werkzeug.http": "the first cookie",
     "werkzeug.serving": "nobody",
     "werkzeug.test": "nobody",
     "webauthn": "the process that verifies a passkey",
     "zeroconf": "a hub with a name in the local network",
-    "wsgiref": "treq, prometheus_client",
+    "wsgiref": "prometheus_client",
     "zoneinfo": "quiet hours and updates at night in a time zone",
 }
 # 862 and 2,748 when this was written. Raise it for a feature that every idle hub needs, not for one that few use.
@@ -223,6 +274,16 @@ class IdleImportTests(SynchronousTestCase):
         self.assertGreater(len(told["answers"]), 40)
         self.assertEqual({path: status for path, status in told["answers"].items() if status >= 500}, {})
         self.assertEqual(told["late"], [])
+
+    def test_asking_a_module_loads_nothing_that_few_need(self) -> None:
+        """An idle hub has asked each of its modules for its settings."""
+        ended = _run(_ASKING, "")
+        self.assertEqual(ended.returncode, 0, ended.stderr.decode())
+        told = json.loads(ended.stdout.splitlines()[-1])
+        self.assertNotIn("error", told)
+        self.assertEqual(told["GET"], {"method": "GET", "sent": ""})
+        self.assertEqual(told["PUT"], {"method": "PUT", "sent": '{"volume": 3}'})
+        self.assertEqual({name: who for name, who in _RARE.items() if name in told["loaded"]}, {})
 
     def test_what_works_without_a_request_is_loaded_at_the_start_where_it_is_in_use(self) -> None:
         """Else an update on the disk would end backups and notices until the hub restarts."""

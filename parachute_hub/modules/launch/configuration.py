@@ -4,19 +4,23 @@ schema.
 Values that the schema marks writeOnly, or whose name suggests a secret, are never returned.
 """
 
+import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from attrs import Factory
 from twisted.internet.defer import Deferred
-from twisted.web.iweb import IResponse
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent
 
 from parachute_hub.modules.definition import manifests, validation
 from parachute_hub.modules.definition.links import main_mount
 from parachute_hub.modules.definition.model import Manifest, ServiceRow, fits
 from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.modules.launch.answer import Answer, Body
 from parachute_hub.modules.launch.environment import DOTENV_LIMIT, change_dotenv, parse_dotenv
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.site.errors import Refused, not_stored
@@ -25,9 +29,6 @@ from parachute_hub.system.atomic_files import atomic_write, private_folder, read
 from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.records import frozen
 from parachute_hub.system.strict_json import BadJson
-
-if TYPE_CHECKING:
-    from treq.client import HTTPClient
 
 SECONDS = 5.0
 # A test makes the module ask a service elsewhere, or start a program.
@@ -48,7 +49,7 @@ class MintsTokens(Protocol):
 
 @frozen(kw_only=True)
 class Configuration:
-    """Reads and changes module configuration. `http` makes what reaches modules on loopback.
+    """Reads and changes module configuration. `agent` reaches modules on loopback.
 
     `reach` returns the port of the module's own process, which it wakes if it sleeps and keeps awake for some seconds;
     `listens` returns it without either. Tokens are only sent there.
@@ -57,7 +58,8 @@ class Configuration:
     home: Path
     directory: ModuleDirectory
     files: FileWriter = Factory(FileWriter)
-    http: Callable[[], "HTTPClient"]
+    agent: IAgent
+    clock: IReactorTime
     tokens: MintsTokens
     reach: Callable[[str, float], Awaitable[int | None]]
     listens: Callable[[str], int | None]
@@ -190,15 +192,23 @@ class Configuration:
     async def _once(
         self, method: str, short: str, url: str, token: str | None, body: Mapping[str, Any] | None, seconds: float
     ) -> tuple[int, bytes]:
-        options: dict[str, Any] = {"timeout": seconds, "allow_redirects": False}
-        options["headers"] = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+        fields = Headers({"Accept": ["application/json"]})
+        if token:
+            fields.addRawHeader("Authorization", f"Bearer {token}")
         if body is not None:
-            options["json"] = dict(body)
+            fields.addRawHeader("Content-Type", "application/json")
+        sent = None if body is None else Body(json.dumps(dict(body)).encode())
+        asking = Deferred.fromCoroutine(self._asked(method, url, fields, sent))
         try:
-            answer = await self.http().request(method, url, **options)
-            return answer.code, await _content(answer)
+            return await asking.addTimeout(seconds, self.clock)
         except Exception as error:
             raise Refused(502, "module_unreachable", f"{short} did not answer. Is it running?") from error
+
+    async def _asked(self, method: str, url: str, fields: Headers, body: Body | None) -> tuple[int, bytes]:
+        response = await self.agent.request(method.encode(), url.encode(), fields, body)
+        answer = Answer(ANSWER_LIMIT)
+        response.deliverBody(answer)
+        return int(response.code), await answer.whole
 
 
 def _understood(short: str, status: int, content: bytes) -> dict[str, Any]:
@@ -221,20 +231,6 @@ def _understood(short: str, status: int, content: bytes) -> dict[str, Any]:
     if status in (401, 403):
         raise Refused(502, "module_refused", f"{short} refused the hub access.{told}")
     raise Refused(502, "module_failed", f"{short} answered with status {status}.{told}")
-
-
-async def _content(answer: IResponse) -> bytes:
-    """The response body, at most 256 KiB."""
-    parts: list[bytes] = []
-
-    def take(part: bytes) -> None:
-        parts.append(part)
-        if sum(map(len, parts)) > ANSWER_LIMIT:
-            raise ValueError("the answer is too large")
-
-    collecting: Deferred[None] = answer.collect(take)  # type: ignore[attr-defined]
-    await collecting
-    return b"".join(parts)
 
 
 def _properties(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

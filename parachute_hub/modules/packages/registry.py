@@ -1,12 +1,12 @@
 """The package registry: its URL, its signing keys, and verification of its signatures."""
 
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from attrs import field
 from twisted.internet.defer import Deferred
+from twisted.web.http import stringToDatetime
 
 from parachute_hub.jobs.runner import JobFailed
 from parachute_hub.modules.packages import lockfile, signatures
@@ -73,8 +73,8 @@ class PackageRegistry:
         if status >= 500:
             raise BunFailed(Complaint("registry_failed", f"The registry answered {status}."))
         try:
-            return self.now() - parsedate_to_datetime(date or "").timestamp()
-        except ValueError:
+            return self.now() - float(stringToDatetime((date or "").encode()))
+        except (ValueError, LookupError):  # LookupError: it is empty.
             return None
 
     async def check(self, package: str, locked: LockedPackage) -> str | None:

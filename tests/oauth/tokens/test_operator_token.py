@@ -69,8 +69,29 @@ class OperatorTokenTests(WorldCase):
         self.assertFalse(self.token.is_foreign())
         at_once(self.token.ensure())
         self.assertFalse(self.token.is_foreign())
+        own = self.path.read_bytes()
         self.path.write_bytes(b"parachute-operator-abc\n")
         self.assertTrue(self.token.is_foreign())
+        self.path.write_bytes(own)
+        self.assertFalse(self.token.is_foreign())
+
+    def test_a_signature_that_was_verified_is_not_verified_again(self) -> None:
+        """Each look of an idle hub would bring megabytes of cryptography's code back into its memory."""
+        at_once(self.token.ensure())
+        verified: list[str] = []
+        signed = self.world.issuer.signed
+
+        def noted(token: str) -> Claims:
+            verified.append(token)
+            return signed(token)
+
+        self.patch(self.world.issuer, "signed", noted)
+        self.assertFalse(self.token.is_foreign())
+        self.assertFalse(self.token.is_foreign())
+        self.assertEqual(len(verified), 1)
+        at_once(self.token.rotate("auth"))
+        self.assertFalse(self.token.is_foreign())
+        self.assertEqual(verified[-1], self.path.read_text().strip())
 
     def test_a_revoked_one_is_replaced(self) -> None:
         """Revoking it by its id leads to a new one at the next boot."""
