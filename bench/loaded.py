@@ -30,11 +30,11 @@ class _Load:
     def ask(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._hub.port, timeout=30)
         while time.monotonic() < self._until:
-            connection.request("GET", "/hello/")
+            connection.request("GET", "/hello/health")
             answer = connection.getresponse()
             answer.read()
             if answer.status != 200:
-                self.failed.append(f"/hello/ answered {answer.status}")
+                self.failed.append(f"/hello/health answered {answer.status}")
                 return
             self.answers += 1
 
