@@ -41,6 +41,7 @@ _CODE_SECONDS = 5.0
 # All visitors of the hub come from its one address.
 _REQUESTS = 1024
 _WAKING = 512
+_WAITING_BYTES = 10 * 1024 * 1024
 _WEBSOCKETS = 512
 
 
@@ -168,6 +169,7 @@ class Host(Hub):
             limits=Limits(
                 requests_per_address=_REQUESTS,
                 waking_per_address=_WAKING,
+                waiting_bytes_per_address=_WAITING_BYTES,
                 websockets=_WEBSOCKETS,
                 websockets_per_address=_WEBSOCKETS,
                 descriptors=descriptor_budget(),

@@ -120,7 +120,7 @@ class HostFront(Front):
         share = (self._websockets if request.upgrade else pool.shares).take(caller.address)
         if share is None:
             return access_rules.TOO_MANY_WEBSOCKETS if request.upgrade else access_rules.TOO_MANY_REQUESTS
-        wait = partial(self._wake, passage.mount, caller.address) if asleep else None
+        wait = partial(self._wake, passage) if asleep else None
         return RelayedExchange(connection, passage, pool, share, self, self._cookies, wait)
 
     def gone(self, connection: Connection) -> None:

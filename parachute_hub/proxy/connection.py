@@ -39,6 +39,7 @@ class Connection(Held, BaseProtocol):
     def __init__(self, dispatcher: "Dispatcher[Connection]", peer: str) -> None:
         self.peer = self.address = peer
         self.held_back = False
+        self._let_go: Callable[[], None] | None = None
         self._read_all = False
         self._served = False
         self.state = _HEAD
@@ -84,6 +85,7 @@ class Connection(Held, BaseProtocol):
         self.state = _DEAD
         self.deadline = None
         self._buffer = b""
+        self.leave()
         self._moves()
         tunnel, self._tunnel, self._receive = self._tunnel, None, not_connected
         if tunnel is not None:

@@ -6,6 +6,7 @@ from parachute_hub.proxy.interfaces import Attach, Handler
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.plan import Plan
 from parachute_hub.proxy.routes import ErrorResponse
+from parachute_hub.proxy.shares import Room
 
 C = TypeVar("C", contravariant=True)
 
@@ -19,6 +20,7 @@ class Dispatcher(Protocol[C]):
     holding: bool
     keeping: bool
     attach: Attach
+    waiting: Room
 
     def attend(self) -> None:
         """A client sends a request, or a part of one. Keeps `now` up to date."""

@@ -64,6 +64,7 @@ class Exchange:
     _trusted = False
     _timed = False
     _upload_trusted = False
+    _held_back = False  # what the client sends of its body waits in the kernel until the module is awake
 
     def __init__(
         self,
@@ -95,6 +96,9 @@ class Exchange:
         if self._wait is None:
             self._pool.get(self)
             return
+        if self.sending:
+            self._held_back = True
+            self._connection.pauseProducing()
         waited = Deferred.fromCoroutine(self._wait())
         waited.addErrback(self._not_woken).addCallback(self._waited)
 
@@ -186,7 +190,7 @@ class Exchange:
             upstream.transport.bufferSize = STREAM_READ
             upstream.transport.registerProducer(self._connection, True)
             self._produced_for = True
-        if self._queued > _QUEUE_LIMIT:
+        if self._queued > _QUEUE_LIMIT or self._held_back:
             self._connection.resumeProducing()
         self._queued = 0
 

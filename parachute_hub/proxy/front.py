@@ -28,12 +28,12 @@ from parachute_hub.proxy.model import HasSession, ModuleStates, ModuleView, NoTo
 from parachute_hub.proxy.module_cookies import CookieLedger
 from parachute_hub.proxy.plan import ModuleRequest, Plan, Planner
 from parachute_hub.proxy.pool import Pool
-from parachute_hub.proxy.routes import NOT_FOUND, ErrorResponse, Mount, Table, ToSite
-from parachute_hub.proxy.shares import Shares
+from parachute_hub.proxy.routes import NOT_FOUND, ErrorResponse, Table, ToSite
+from parachute_hub.proxy.shares import Room, Shares
 from parachute_hub.proxy.site_channel import SiteChannel
 from parachute_hub.proxy.stalls import Stalls
 from parachute_hub.proxy.ticks import Ticks
-from parachute_hub.proxy.upstream import Buffered
+from parachute_hub.proxy.upstream import REQUEST_HOLDS, Buffered
 from parachute_hub.proxy.vault_writes import NoQuotas, Reserving, VaultRoom, announced, effect, vault_of
 from parachute_hub.proxy.vetted import VettedExchange
 from parachute_hub.system.records import frozen
@@ -114,6 +114,7 @@ class Front(Factory):
         )
         self._cookies = CookieLedger()
         self._waking = Shares(each=self.limits.waking_per_address, total=self.limits.waking)
+        self.waiting = Room(each=self.limits.waiting_bytes_per_address, total=self.limits.waiting_bytes)
         self._websockets = Shares(each=self.limits.websockets_per_address, total=self.limits.websockets)
         self._own_pages = Shares(each=self.limits.requests_per_address, total=self.limits.connections)
         self._ticks = Ticks(clock, self._tick)
@@ -132,8 +133,7 @@ class Front(Factory):
 
     def under_way(self, key: int | str) -> int:
         """Number of open requests and WebSockets at a module's port, or at another machine."""
-        pool = self._pools.get(key)
-        return pool.busy if pool is not None else 0
+        return self._pools[key].busy if key in self._pools else 0
 
     def trust_local(self, trusted: bool) -> None:
         """Whether a program on this machine, such as a tunnel, is believed what it says of its clients."""
@@ -248,7 +248,7 @@ class Front(Factory):
         if asleep or no_room is not None:
             # Its place among those that wait is taken once it waits: some are answered before. What is vetted comes
             # later, to a module that may be asleep by then.
-            wait = partial(self._wake, mount, passage.caller.address)
+            wait = partial(self._wake, passage)
         recorder: Recorder = self
         if what != "none":
             reserved = 0 if no_room is not None else adding or 0
@@ -256,19 +256,24 @@ class Front(Factory):
         exchange = Exchange(connection, passage, pool, share, recorder, self._cookies, wait)
         return exchange if no_room is None else VettedExchange(exchange, no_room)
 
-    async def _wake(self, mount: Mount, address: str) -> ErrorResponse | None:
+    async def _wake(self, passage: ModuleRequest) -> ErrorResponse | None:
         """Wait until the module answers. Returns what to tell the client if it does not."""
-        modules = self.backend.modules
+        modules, mount, address = self.backend.modules, passage.mount, passage.caller.address
         view = modules.view(mount.short)
         if view is not None and view.answers(mount.port):
             return None
         place = self._waking.take(address) if view is not None and view.wakes else None
         if place is None:
             return pages.unavailable(mount.short, view, self.seconds())
+        let_go = self.waiting.take(address, REQUEST_HOLDS + len(passage.head))
+        if let_go is None:
+            place.release()
+            return pages.busy(mount.short)
         try:
             has_room = await modules.wake(mount.short)
         finally:
             place.release()
+            let_go()
         view = modules.view(mount.short)
         if view is not None and view.answers(mount.port):
             return None

@@ -1,16 +1,26 @@
 """A client connection while a newer hub is about to take over: held between two requests, then handed over."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import accumulate
 from typing import Any
 
 from parachute_hub.proxy import transport as sockets
 from parachute_hub.proxy.dispatcher import Dispatcher
 from parachute_hub.proxy.interfaces import Handler, ReadState, Socket, TunnelEnd
+from parachute_hub.proxy.routes import ErrorResponse
 from parachute_hub.system.records import frozen
 
 _MOST_BYTES = 8 << 20
 """Of requests that have arrived in part."""
+# Objects for one client.
+_CLIENT = 8 * 1024
+_TOO_MANY = ErrorResponse(
+    503,
+    "starting",
+    "The hub is starting, and too many wait for it already. Try again in a moment.",
+    headers=(("Retry-After", "2"),),
+    close=True,
+)
 
 
 @frozen
@@ -51,6 +61,8 @@ class Held:
     _handler: Handler | None
     _tunnel: TunnelEnd | None
     _buffer: bytes | bytearray
+    address: str
+    _let_go: Callable[[], None] | None
     _paused: bool
     _read_all: bool
     _served: bool
@@ -61,18 +73,33 @@ class Held:
             self.transport.pauseProducing()
 
     def keep(self, raw: bytes) -> bool:
-        """Whether the request with this head waits for the hub, which starts. What follows it waits in the kernel."""
-        kept = not for_health(raw)
-        if kept:
+        """Whether the request with this head waits for the hub, which starts, or is refused because too many do. What
+        follows it waits in the kernel.
+        """
+        if for_health(raw):
+            return False
+        if self._let_go is None:
+            self._let_go = self._dispatcher.waiting.take(self.address, _CLIENT + len(self._buffer))
+        if self._let_go is None:
+            self._refuse(_TOO_MANY)
+        else:
             self.deadline = self._dispatcher.now + self._dispatcher.limits.idle_seconds
             self.transport.pauseProducing()
-        return kept
+            self.waited_for()
+        return True
+
+    def leave(self) -> None:
+        """It does not wait for the hub any more."""
+        if self._let_go is not None:
+            self._let_go()
+            self._let_go = None
 
     def go_on(self) -> None:
         """Read again, and take the request that has arrived."""
         if self.state is not ReadState.HEAD:
             return
         self._paused = False
+        self.leave()
         if not self._read_all:
             self.transport.resumeProducing()
         try:
@@ -128,6 +155,14 @@ class Held:
 
     def dataReceived(self, data: bytes) -> None:
         """The client sent something."""
+        raise NotImplementedError
+
+    def waited_for(self) -> None:
+        """The hub waits for the client, or holds more for it than before."""
+        raise NotImplementedError
+
+    def _refuse(self, answer: ErrorResponse) -> None:
+        """Answer and close."""
         raise NotImplementedError
 
     def _advance(self) -> None:

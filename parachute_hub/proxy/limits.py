@@ -32,6 +32,9 @@ class Limits:
     # Requests that wait while a module wakes up.
     waking: int = 512
     waking_per_address: int = 64
+    # What requests may hold that wait for the hub or for a module.
+    waiting_bytes: int = 10 * 1024 * 1024
+    waiting_bytes_per_address: int = 1280 * 1024
     # To one module; and what one network may have under way, to each module and to the hub's own pages.
     upstream_connections: int = 1024
     requests_per_address: int = 256

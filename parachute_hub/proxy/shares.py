@@ -1,7 +1,8 @@
 """Shares of what all clients use together: WebSockets, requests to a module, requests to the hub's own pages."""
 
+from collections import Counter
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from parachute_hub.system.networks import network_of
 
@@ -61,6 +62,31 @@ class Shares:
         if not mine:
             del self._by_network[share.place]
         self.taken -= 1
+
+
+class Room:
+    """Bytes that requests hold while they wait: `total` together, `each` those of one network, as for Shares."""
+
+    def __init__(self, *, each: int, total: int) -> None:
+        self._each = each
+        self._total = total
+        self._by_network: Counter[str] = Counter()
+        self.taken = 0
+
+    def take(self, address: str, size: int) -> Callable[[], None] | None:
+        """Use some; what is returned gives it back, and is called once. None if that is too much."""
+        place = network(address)
+        alone = address in EVERYBODY or self._by_network[place] + size <= self._each
+        if not alone or self.taken + size > self._total:
+            return None
+        self._add(place, size)
+        return partial(self._add, place, -size)
+
+    def _add(self, place: str, size: int) -> None:
+        self.taken += size
+        self._by_network[place] += size
+        if not self._by_network[place]:
+            del self._by_network[place]
 
 
 class Share:

@@ -500,6 +500,26 @@ class ExchangeTests(SynchronousTestCase):
         self.modules.waking[0].callback(False)
         self.assertEqual(self.asleep(peer="10.0.0.1").take(), b"")
 
+    def test_how_much_those_may_hold_that_wait(self) -> None:
+        """Long heads count with their length. A body waits in the kernel, and arrives whole."""
+        self.rig = Rig(limits=Limits(waiting_bytes=400_000, waiting_bytes_per_address=200_000))
+        self.modules = self.rig.modules
+        long = get("/notes/", f"X-Long: {'x' * 30_000}", "Accept: application/json")
+        taken = [self.asleep(long, f"192.0.2.{number // 5}").take() for number in range(15)]
+        self.assertEqual([number for number, answer in enumerate(taken) if not answer], [0, 1, 2, 5, 6, 7, 10])
+        for answer in taken:
+            self.assertTrue(not answer or (b" 503 " in answer and b"Retry-After: 1\r\n" in answer))
+        while self.modules.waking:
+            self.modules.waking.pop().callback(False)
+        self.assertEqual(self.rig.front.waiting.taken, 0)
+        client = self.asleep(get("/notes/", "Content-Length: 200000", method="POST"))
+        for _ in range(10):
+            client.deliver(b"x" * 20_000)
+        self.assertLess(client.protocol.held(exactly=False), 64_000)  # type: ignore[attr-defined]
+        self.modules.views["notes"] = ModuleView("ready", port=2001)
+        self.modules.waking[0].callback(True)
+        self.assertEqual(self.modules.newest.take().count(b"x"), 200_000)
+
     def test_states_are_answered_without_asking_the_module(self) -> None:
         for view, status, word in (
             (ModuleView("starting"), b" 503 ", b"upstream_starting"),

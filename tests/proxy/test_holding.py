@@ -12,6 +12,7 @@ from twisted.web.server import NOT_DONE_YET
 from parachute_hub.proxy import holding
 from parachute_hub.proxy.access_log import AccessLog
 from parachute_hub.proxy.holding import KeptClient
+from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.tunnel import SERVICE_RESTART, close_frame
 from parachute_hub.system.logs import Masker
 from tests.proxy.test_connection import FakePort
@@ -120,6 +121,24 @@ class HoldingTests(SynchronousTestCase):
         for module in rig.modules.sockets:
             module.deliver(ok(b"one"))
         self.assertEqual([client.take()[-3:] for client in (clients[0], posting, asking)], [b"one"] * 3)
+
+    def test_how_much_may_wait_for_the_hub(self) -> None:
+        """The rest is told to come back, and who waits is served. Whoever leaves makes room."""
+        rig = Rig(MOUNTS, limits=Limits(waiting_bytes=400_000, waiting_bytes_per_address=200_000))
+        rig.front.keep(True)
+        asked = get("/notes/1", f"X-Long: {'x' * 30_000}")
+        clients = [rig.ask(asked, f"192.0.2.{number // 6}") for number in range(18)]
+        answers = [client.take() for client in clients]
+        waiting = [number for number, answer in enumerate(answers) if not answer]
+        self.assertEqual(waiting, [0, 1, 2, 3, 4, 6, 7, 8, 9, 10])
+        for answer in filter(None, answers):
+            self.assertTrue(answer.startswith(b"HTTP/1.1 503 ") and b"Retry-After: 2\r\n" in answer)
+        self.assertIn(b" 404 ", rig.ask(get("/health"), "192.0.2.0").take())
+        clients[0].hang_up()
+        self.assertEqual(rig.ask(asked, "192.0.2.9").take(), b"")
+        rig.front.keep(False)
+        self.assertEqual((rig.front.waiting.taken, len(rig.modules.sockets)), (0, 10))
+        self.assertEqual(len(rig.front._stalls), 0)
 
     def test_new_clients_stay_in_the_kernels_queue(self) -> None:
         """Also once there is room again at the limit of connections."""
