@@ -33,7 +33,7 @@ from parachute_hub.proxy.shares import Room, Shares
 from parachute_hub.proxy.site_channel import SiteChannel
 from parachute_hub.proxy.stalls import Stalls
 from parachute_hub.proxy.ticks import Ticks
-from parachute_hub.proxy.upstream import REQUEST_HOLDS, Buffered
+from parachute_hub.proxy.upstream import Buffered
 from parachute_hub.proxy.vault_writes import NoQuotas, Reserving, VaultRoom, announced, effect, vault_of
 from parachute_hub.proxy.vetted import VettedExchange
 from parachute_hub.system.records import frozen
@@ -265,7 +265,7 @@ class Front(Factory):
         place = self._waking.take(address) if view is not None and view.wakes else None
         if place is None:
             return pages.unavailable(mount.short, view, self.seconds())
-        let_go = self.waiting.take(address, REQUEST_HOLDS + len(passage.head))
+        let_go = self.waiting.take(address, len(passage.head))
         if let_go is None:
             place.release()
             return pages.busy(mount.short)

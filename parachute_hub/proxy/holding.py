@@ -12,8 +12,6 @@ from parachute_hub.system.records import frozen
 
 _MOST_BYTES = 8 << 20
 """Of requests that have arrived in part."""
-# Objects for one client.
-_CLIENT = 8 * 1024
 _TOO_MANY = ErrorResponse(
     503,
     "starting",
@@ -79,7 +77,7 @@ class Held:
         if for_health(raw):
             return False
         if self._let_go is None:
-            self._let_go = self._dispatcher.waiting.take(self.address, _CLIENT + len(self._buffer))
+            self._let_go = self._dispatcher.waiting.take(self.address, len(self._buffer))
         if self._let_go is None:
             self._refuse(_TOO_MANY)
         else:

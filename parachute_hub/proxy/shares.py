@@ -9,6 +9,8 @@ from parachute_hub.system.networks import network_of
 # Where a tunnel or a proxy on this machine connects from.
 EVERYBODY = frozenset(("127.0.0.1", "::1", "::ffff:127.0.0.1"))
 network = lru_cache(4096)(network_of)
+# Bytes of the objects for a request that waits.
+_OBJECTS = 8 * 1024
 
 
 class Shares:
@@ -74,8 +76,8 @@ class Room:
         self.taken = 0
 
     def take(self, address: str, size: int) -> Callable[[], None] | None:
-        """Use some; what is returned gives it back, and is called once. None if that is too much."""
-        place = network(address)
+        """Hold `size` and objects. What is returned gives it back, and is called once; None if it is too much."""
+        place, size = network(address), _OBJECTS + size
         alone = address in EVERYBODY or self._by_network[place] + size <= self._each
         if not alone or self.taken + size > self._total:
             return None
