@@ -224,7 +224,6 @@ class MemoryGuard:
         self._leaving = self._ours - self._hub - sum(sizes.get(one.short, 0) for one in running)
         for name, seconds in times.items():
             self._processor.setdefault(name, ProcessorUse()).add(now, sessions[name], seconds)
-        await self._keep_limits(running)
         if self._brake is not None:
             shares = {name: self._processor[name].share for name in times}
             self._brake.look(shares, found.members)
@@ -234,6 +233,8 @@ class MemoryGuard:
         if not isinstance(verdict, Tight):
             self._tight = False
         self._act(verdict, sizes, now)
+        # Last, because it takes a while, in which a module that was measured may end and another take its place.
+        await self._keep_limits(running)
 
     async def _keep_limits(self, running: Sequence[RunningModule]) -> None:
         groups = self._groups

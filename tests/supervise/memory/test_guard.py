@@ -1,11 +1,17 @@
 """How often the memory guard looks, and whom it kills."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 from attrs import define, field
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.supervise.limits import MemoryLimits
 from parachute_hub.supervise.memory.guard import MemoryGuard, RunningModule
+from parachute_hub.supervise.memory.module_groups import ModuleGroups
 from parachute_hub.supervise.model import Allowance
 from parachute_hub.system.timers import Rest
 from tests.support.processes import FakeSystem, at_once
@@ -39,6 +45,7 @@ class Modules:
     """One module with a process."""
 
     killed: list[str] = field(factory=list)
+    restarted: list[str] = field(factory=list)
 
     def alive(self) -> list[RunningModule]:
         return [RunningModule("vault", 7, Allowance())]
@@ -46,12 +53,48 @@ class Modules:
     def ending(self) -> list[RunningModule]:
         return []
 
-    def restart_for(self, short: str, why: str) -> None: ...
+    def restart_for(self, short: str, why: str) -> None:
+        self.restarted.append(short)
 
     def hold(self, short: str, reason: str) -> None: ...
 
     def kill(self, short: str) -> None:
         self.killed.append(short)
+
+
+class Groups(ModuleGroups):
+    """Cgroups of a kernel that takes its time."""
+
+    def keep(self, short: str, allowance: Allowance) -> None:
+        raise AssertionError("Nobody runs it.")
+
+
+class LookTests(SynchronousTestCase):
+    def test_nobody_is_blamed_for_what_was_measured_before_a_wait(self) -> None:
+        """While the kernel is told of limits, a module may end, and the next process of it is innocent."""
+        modules, meter, waiting = Modules(), FakeSystem(), Deferred[None]()
+        meter.sizes["vault"] = 400 * MB
+
+        def in_thread(function: Callable[..., Any], *args: Any) -> Any:
+            return waiting if function == groups.keep else at_once(function, *args)
+
+        groups = Groups(Path(), frozenset({"memory"}))
+        guard = MemoryGuard(
+            modules=modules,
+            meter=meter,
+            room=Room(480 * MB),
+            limit=None,
+            limits=MemoryLimits(),
+            in_thread=in_thread,
+            now=Clock().seconds,
+            groups=groups,
+        )
+        looking = Deferred.fromCoroutine(guard.look())
+        self.assertEqual(modules.restarted, ["vault"])
+        meter.sizes["vault"] = 40 * MB
+        waiting.callback(None)
+        self.successResultOf(looking)
+        self.assertEqual(modules.restarted, ["vault"])
 
 
 class GlanceTests(SynchronousTestCase):
