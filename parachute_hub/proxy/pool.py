@@ -22,7 +22,10 @@ HEAD_SECONDS = 30.0
 
 
 class _Connecting(ClientFactory):
-    """One connection attempt. Twisted keeps it as long as the connection, and in a cycle, so it forgets the sink."""
+    """One connection attempt. Twisted keeps it as long as the connection, so it forgets the sink.
+
+    A connection and its connector refer to each other, too, and would stay until the garbage collector comes.
+    """
 
     noisy = False
 
@@ -36,6 +39,9 @@ class _Connecting(ClientFactory):
     def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:
         self._pool.failed()
         self._take().got_no_connection(busy=False)
+
+    def clientConnectionLost(self, connector: Any, reason: Failure) -> None:
+        connector.transport = None
 
     def _take(self) -> ResponseSink:
         sink = self._sink
