@@ -61,18 +61,22 @@ def table(title: str, targets: list[Target], path: str, connections: int, option
 def streams(targets: list[Target], file: Path, rounds: int) -> None:
     """One long body in each direction."""
     down: dict[str, list[loads.Pace]] = {target.name: [] for target in targets}
+    waits: dict[str, list[loads.Pace]] = {target.name: [] for target in targets}
     up: dict[str, list[loads.Pace]] = {target.name: [] for target in targets}
     for _ in range(min(rounds, 3)):
         for target in targets:
             down[target.name].append(loads.stream_down(target, STREAM))
+            waits[target.name].append(loads.stream_down(target, STREAM, waits=True))
             if target.name != "stock":
                 # It holds the whole upload in memory.
                 up[target.name].append(loads.stream_up(target, file, STREAM))
-    titles = "".join(f"{title:>11}" for title in ("down MB/s", "cpu us/MB", "up MB/s", "cpu us/MB"))
-    print(f"\n{STREAM} MB in one body (0: failed)\n{'':12}{titles}")
+    titles = "".join(f"{title:>11}" for title in (*("down MB/s", "cpu us/MB") * 2, "up MB/s", "cpu us/MB"))
+    print(f"\n{STREAM} MB in one body (0: failed); the second from a module that waits\n{'':12}{titles}")
     for name in down:
         columns = [
-            median(pace[at] for pace in found or [(0.0, 0.0)]) for found in (down[name], up[name]) for at in (0, 1)
+            median(pace[at] for pace in found or [(0.0, 0.0)])
+            for found in (down[name], waits[name], up[name])
+            for at in (0, 1)
         ]
         print(f"{name:12}" + "".join(f"{column:11.0f}" for column in columns), flush=True)
 

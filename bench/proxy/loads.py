@@ -60,9 +60,10 @@ def _latency(share: str, text: str) -> float:
 Pace: TypeAlias = tuple[float, float]
 
 
-def stream_down(target: Target, megabytes: int) -> Pace:
-    """One download."""
-    return _curl(target, megabytes, [target.url(f"/echo/down?mb={megabytes}")], "%{speed_download}")
+def stream_down(target: Target, megabytes: int, *, waits: bool = False) -> Pace:
+    """One download. A module that `waits` sends no more before the last piece was taken, as one with files does."""
+    url = target.url(f"/echo/down?mb={megabytes}" + "&waits=1" * waits)
+    return _curl(target, megabytes, [url], "%{speed_download}")
 
 
 def stream_up(target: Target, file: Path, megabytes: int) -> Pace:

@@ -6,7 +6,7 @@ const large = new Uint8Array(64 * 1024).fill(120)
 const big = new Uint8Array(8 * 1024 * 1024)
 const block = new Uint8Array(256 * 1024).fill(121)
 
-const stream = (bytes: number) => {
+const stream = (bytes: number, waits: boolean) => {
   let left = bytes
   const source: Bun.DirectUnderlyingSource<Uint8Array> = {
     type: "direct",
@@ -15,7 +15,7 @@ const stream = (bytes: number) => {
         const part = left >= block.length ? block : block.subarray(0, left)
         controller.write(part)
         left -= part.length
-        await controller.flush()
+        await controller.flush(waits)
       }
       controller.close()
     },
@@ -41,7 +41,9 @@ const server = Bun.serve({
     if (path === "/big") return new Response(big)
     if (path === "/down") {
       const bytes = Number(url.searchParams.get("mb")) * 1024 ** 2
-      return new Response(stream(bytes), { headers: { "content-type": "application/octet-stream" } })
+      return new Response(stream(bytes, url.searchParams.has("waits")), {
+        headers: { "content-type": "application/octet-stream" },
+      })
     }
     if (path === "/up") {
       let bytes = 0
