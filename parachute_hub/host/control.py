@@ -95,10 +95,15 @@ class Control:
         self._module = module
         self._moves = moves
         self._files = files
+        self._unpairing: set[Connection] = set()
 
     def port(self) -> int | None:
         """Where the module listens once it is awake."""
         return self._module.port()
+
+    def unpairs(self, connection: Connection) -> bool:
+        """Whether it waits for the answer that it belongs to no hub any more."""
+        return connection in self._unpairing
 
     def handler(self, connection: Connection, request: RequestHead, key: bytes | None) -> Handler | ErrorResponse:
         """What handles a request below PREFIX; `key` is that of the peer's certificate."""
@@ -113,7 +118,7 @@ class Control:
         streamed = self._streamed(connection, request, method, path)
         if streamed is not None:
             return streamed
-        call = self._get(path, query) if method == "GET" else self._post(path) if method == "POST" else None
+        call = self._get(path, query) if method == "GET" else self._post(path, connection) if method == "POST" else None
         limit = _LIST_LIMIT if path.startswith("data/") else _BODY_LIMIT
         return _NOT_FOUND if call is None else JsonCall(connection, request, limit, call)
 
@@ -143,7 +148,7 @@ class Control:
                 return lambda body: self._listed()
         return None
 
-    def _post(self, path: str) -> Callable[[bytes], Awaitable[Told]] | None:
+    def _post(self, path: str, connection: Connection) -> Callable[[bytes], Awaitable[Told]] | None:
         move = _MOVE.fullmatch(path)
         if move is not None:
             return lambda body: self._moved(move[1], move[2], body)
@@ -157,7 +162,7 @@ class Control:
             case "certificate":
                 return lambda body: self._written(lambda: self._gate.renew(_object(body)))
             case "unpair":
-                return lambda body: self._written(self._gate.unpair)
+                return lambda body: self._unpair(connection)
             case "data/begin":
                 return self._begin
         return None
@@ -178,6 +183,13 @@ class Control:
     async def _written(self, change: Callable[[], None]) -> Told:
         await self._files.surely(change)
         return 204, None
+
+    async def _unpair(self, connection: Connection) -> Told:
+        self._unpairing.add(connection)
+        try:
+            return await self._written(self._gate.unpair)
+        finally:
+            self._unpairing.discard(connection)
 
     def _logs(self, query: str) -> dict[str, Any]:
         given = dict(parse_qsl(query))

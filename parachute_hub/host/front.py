@@ -142,8 +142,10 @@ class HostFront(Front):
         return due
 
     def _end_strangers(self) -> None:
-        """A tunnel or stream does not outlive the pairing."""
+        """A tunnel or stream does not outlive the pairing; the answer to who ended it does."""
         for connection in self._limiter:
+            if self.control is not None and self.control.unpairs(connection):
+                continue
             key = self._key(connection)
             asked = self._gate.is_hub if connection in self._of_the_hub else self._gate.admits
             if key is not None and not asked(key):

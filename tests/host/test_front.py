@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -266,6 +267,21 @@ class AdmissionTests(FrontCase):
         self.records.write(paired(self.records.current(), "https://new.test", b"n" * 32))
         self.clock.advance(1)
         self.assertFalse(pairing.connected)
+
+    def test_the_hub_hears_that_the_pairing_ended(self) -> None:
+        """The record is written in a thread, and the front may look before the answer is sent."""
+        self.control = self.front.control = Control(
+            gate=self.front._gate, module=self.module, moves=self.moves, files=FileWriter(self.later)
+        )
+        client = self.client()
+        client.deliver(self.request("POST", "/.parachute/host/unpair", marked=True))
+        self.records.write(evolve(self.records.current(), hub=None))
+        self.clock.advance(1)
+        self.assertTrue(client.connected)
+        self.later.go()
+        self.assertEqual(self.answer(client)[0], 204)
+        self.clock.advance(1)
+        self.assertFalse(client.connected)
 
     def test_before_it_is_ready_and_when_it_ends(self) -> None:
         self.front.control = None
