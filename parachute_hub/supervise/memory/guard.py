@@ -143,6 +143,7 @@ class MemoryGuard:
         self._calm_at = 0.0
         self._attended = False
         self._killing = False
+        self._looking = False
         self._loops: list[LoopingCall] = []
         self._failures = FailureLog()
 
@@ -203,7 +204,16 @@ class MemoryGuard:
         return {one.short: one.session for one in [*self._modules.ending(), *self._modules.alive()]}
 
     async def look(self) -> None:
-        """Measure, record, decide, act."""
+        """Measure, record, decide, act. Not twice at a time."""
+        if self._looking:
+            return
+        self._looking = True
+        try:
+            await self._look()
+        finally:
+            self._looking = False
+
+    async def _look(self) -> None:
         sessions = self._sessions()
         found = await self._in_thread(_measured, self._meter, sessions, self._limits.processes)
         sizes, times = found.sizes, found.times
@@ -248,7 +258,8 @@ class MemoryGuard:
     def glance(self) -> "Deferred[None] | None":
         """Read the memory in use; if it runs full, measure the modules and kill the one that takes it.
 
-        Where the limit is another one now, the next measurement sees it.
+        While it is short, the modules are measured as often in a rest as otherwise. Where the limit is another one now,
+        the next measurement sees it.
         """
         now, limits = self._clock.seconds(), self._limits
         before, limit, since = self._charged, self._bound, now - self._glanced_at
@@ -267,6 +278,9 @@ class MemoryGuard:
             pause = min(max(limits.rest, (limit - charged) // limits.spurt), limits.longest_rest)
         if pause != self._pause and self._glances is not None:
             self._pace(pause)
+        if used >= limit * limits.soft and self._now() - self._looked_at >= limits.period:
+            # In the background: it takes longer than the time until the next glance.
+            Deferred.fromCoroutine(self._failures.wait("Measuring memory", self.look))
         if not full or used < limit // 2 or self._killing:
             return None
         self._killing = True

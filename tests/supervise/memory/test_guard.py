@@ -149,6 +149,14 @@ class GlanceTests(SynchronousTestCase):
             self.looks(0.05, growth=190 * MB)
         self.assertEqual(self.modules.killed, ["vault"])
 
+    def test_a_module_that_grows_slowly_in_a_rest_is_restarted_in_time(self) -> None:
+        """As soon as the limit for that is passed, not at the next of the rare measurements."""
+        self.looks(20)
+        while not self.modules.restarted and self.room.in_use < self.room.limit():
+            self.looks(0.05, growth=10 * MB)
+        self.assertEqual((self.modules.restarted, self.modules.killed), (["vault"], []))
+        self.assertLess(self.room.in_use, (0.9 * 512 + 25) * MB)
+
     def test_minutes_are_minutes_in_a_rest_too(self) -> None:
         """Measurements are rarer then, and the page draws an hour of them."""
         self.looks(1200)
