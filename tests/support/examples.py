@@ -22,6 +22,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
+from twisted.web.client import HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 from twisted.web.server import Site
@@ -106,15 +107,22 @@ class Module:
         body: Any = None,
         data: bytes | None = None,
     ) -> Reply:
-        """One request on a connection of its own. `body` is sent as JSON, `data` as it is."""
+        """One request on a connection of its own. `body` is sent as JSON, `data` as it is.
+
+        The module is not asked to close the connection: it would, with an answer that comes before all was sent.
+        """
         sent = Headers({name: [value] for name, value in (headers or {}).items()})
         if token is not None:
             sent.setRawHeaders("Authorization", [f"Bearer {token}"])
         if body is not None:
             data = json.dumps(body).encode()
         url = f"http://127.0.0.1:{self.port}{path}"
-        response = await treq.request(method, url, headers=sent, data=data, persistent=False, timeout=20)
-        content = await response.content()
+        pool = HTTPConnectionPool(reactor)
+        try:
+            response = await treq.request(method, url, headers=sent, data=data, pool=pool, timeout=20)
+            content = await response.content()
+        finally:
+            await pool.closeCachedConnections()
         received = {
             name.decode().lower(): b", ".join(values).decode() for name, values in response.headers.getAllRawHeaders()
         }
