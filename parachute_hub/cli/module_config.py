@@ -14,11 +14,13 @@ def settings_table(answer: Mapping[str, Any], on: Terminal = PLAIN) -> str:
     """What can be set, to what it is set, and what it is. The schema comes from the module and is not trusted.
 
     >>> told = {"how": {"enum": ["a", "b"], "title": "How"}, "a_key": {"description": "Secret."}, "a_key_set": {}}
+    >>> told["b_key"] = {"title": "Another"}
     >>> values = {"how": "a", "a_key_set": True}
     >>> print(settings_table({"schema": {"properties": told}, "values": values}))
-    SETTING  VALUE  WHAT IT IS
-    how      a      How. One of: a, b.
-    a_key    (set)  Secret.
+    SETTING  VALUE                    WHAT IT IS
+    how      a                        How. One of: a, b.
+    a_key    (set)                    Secret.
+    b_key    (not set, or not shown)  Another.
     """
     listed = answer["schema"].get("properties")
     told = {name: one for name, one in listed.items() if isinstance(one, dict)} if isinstance(listed, dict) else {}
@@ -37,6 +39,9 @@ def _value(name: str, told: Mapping[str, Any], values: Mapping[str, Any]) -> str
         return "(set)" if values.get(name + _FLAG) is True else "-"
     if value is None and told[name].get("writeOnly") is True:
         return "(not shown)"
+    if name not in values:
+        # The hub leaves out what is a secret by its name.
+        return "(not set, or not shown)"
     return plain(None if value == "" else value)
 
 

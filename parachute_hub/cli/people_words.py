@@ -127,10 +127,12 @@ def _remove(given: Given) -> tuple[dict[str, Any], str]:
 def _tokens(given: Given) -> tuple[dict[str, Any], str]:
     tokens = TOKENS.all(given.client)
     people, apps = (_called(given, kind) for kind in (PEOPLE, APPS)) if tokens else ({}, {})
+    # Who may list all tokens but no people has one without a person, for the command itself.
+    mine = not people and len({one["user_id"] for one in tokens}) == 1
     rows = [
         {
             **one,
-            "person": people.get(one["user_id"]) or ("you" if one["user_id"] and not people else one["subject"]) or "-",
+            "person": people.get(one["user_id"]) or ("you" if mine and one["user_id"] else one["subject"]) or "-",
             "purpose": one["name"] or apps.get(one["client_id"]) or _MADE.get(one["created_via"], "-"),
         }
         for one in tokens

@@ -475,16 +475,19 @@ class ClientTests(SynchronousTestCase):
             {**no, **one, "jti": f"t{number}", "scopes": ["a"], "expires_at": "2030-01-02T03:04:05Z"}
             for number, one in enumerate(rows)
         ]
-        listed = (200, {"tokens": tokens, "next_cursor": None})
         people = (200, {"users": [{"id": "u1", "username": "ada"}]})
         apps = (200, {"clients": [{"client_id": "c1", "client_name": "Editor"}]})
         no_list = (403, {"error": "forbidden", "error_description": "No."})
-        for others, owner, app in (((people, apps), "ada", "Editor"), ((no_list, no_list), "you", "-")):
-            self.serve(listed, *others)
+        for shown, others, owners, app in (
+            (tokens, (people, apps), ["ada", "ada", "operator"], "Editor"),
+            (tokens[:2], (no_list, no_list), ["you", "you"], "-"),
+            (tokens, (no_list, no_list), ["-", "-", "operator"], "-"),
+        ):
+            self.serve((200, {"tokens": shown, "next_cursor": None}), *others)
             cells = [line.split("  ") for line in self.said("tokens", "list").splitlines()[1:]]
             self.assertEqual(
                 [[cell.strip() for cell in row if cell][:2] for row in cells],
-                [[owner, app], [owner, "Backup"], ["operator", "(this command)"]],
+                [list(row) for row in zip(owners, (app, "Backup", "(this command)"), strict=False)],
             )
 
     def test_a_start_that_came_to_nothing_is_a_failure(self) -> None:
