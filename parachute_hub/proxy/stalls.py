@@ -8,7 +8,7 @@ from parachute_hub.proxy.interfaces import ReadState
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.shares import EVERYBODY, network
 from parachute_hub.proxy.transport import progress, unread, unsent
-from parachute_hub.system.heap import give_back
+from parachute_hub.system.heap import give_back_after_a_crowd
 from parachute_hub.system.records import frozen
 
 # Objects of the hub and of the kernel for one client.
@@ -125,7 +125,7 @@ class Stalls:
         """Once most of what was held is free again, return it: the heap keeps it otherwise."""
         held = self._backlog.held
         if held < self._peak / 4 and self._peak > _CROWD:
-            give_back()
+            give_back_after_a_crowd()
             self._peak = held
         self._peak = max(self._peak, held)
 

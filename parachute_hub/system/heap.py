@@ -19,15 +19,17 @@ _WORKING_SET = 8 * 1024
 
 
 def give_back() -> None:
-    """Return what is not used. Takes milliseconds. Memory stays where the system cannot (Linux with glibc can).
-
-    Closed connections leave cycles, which would wait for the collector until others have been opened.
-    """
-    gc.collect()
+    """Return what is not used. Takes milliseconds. Does nothing where the system cannot (Linux with glibc can)."""
     with contextlib.suppress(AttributeError, OSError, ValueError, LookupError):
         _release_libraries()
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def give_back_after_a_crowd() -> None:
+    """The same with what closed connections leave in cycles, which wait for the collector until others are opened."""
+    gc.collect()
+    give_back()
 
 
 def keep_loaded() -> None:
