@@ -19,13 +19,12 @@ from twisted.web.client import (
     ResponseNeverReceived,
 )
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IBodyProducer
-from zope.interface import implementer
 
 from parachute_hub.elsewhere.dial import DialedEndpoint, Dialer, as_unreached
 from parachute_hub.supervise.far import Unreached
 from parachute_hub.system import strict_json
 from parachute_hub.system.records import define
+from parachute_hub.system.request_body import Body
 from parachute_hub.system.strict_json import BadJson
 
 ASK_SECONDS: Final = 10.0
@@ -125,7 +124,7 @@ class Caller:
 
         Raises Unreached and CallRefused.
         """
-        sent = content if body is None else _Bytes(json.dumps(body).encode())
+        sent = content if body is None else Body(json.dumps(body).encode())
         kind = {} if body is None else {"Content-Type": "application/json"}
         told = bytearray()
         status = await self.stream(method, path, told.extend, body=sent, headers=kind, seconds=seconds, most=most)
@@ -190,30 +189,3 @@ class Caller:
 
 def _late(failure: Any) -> Any:
     raise Unreached("not answering", "It did not answer in time.")
-
-
-@implementer(IBodyProducer)
-@define
-class _Bytes:
-    """A short request body."""
-
-    _content: bytes
-    length: int = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.length = len(self._content)
-
-    def startProducing(self, consumer: Any) -> "Deferred[None]":
-        consumer.write(self._content)
-        done: Deferred[None] = Deferred()
-        done.callback(None)
-        return done
-
-    def pauseProducing(self) -> None:
-        """It is short."""
-
-    def resumeProducing(self) -> None:
-        """It is short."""
-
-    def stopProducing(self) -> None:
-        """It is short."""

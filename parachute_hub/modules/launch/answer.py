@@ -1,42 +1,10 @@
-"""A short request body, and an answer of limited size. For requests to modules; treq would load 1.5 MB for them."""
+"""An answer of limited size. For requests to modules; treq would load 1.5 MB for them."""
 
-from typing import Any
-
-from attrs import field
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
-from twisted.web.iweb import IBodyProducer
-from zope.interface import implementer
-
-from parachute_hub.system.records import define
-
-
-@implementer(IBodyProducer)
-@define
-class Body:
-    """A request body, sent at once."""
-
-    _content: bytes
-    length: int = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.length = len(self._content)
-
-    def startProducing(self, consumer: Any) -> "Deferred[None]":
-        consumer.write(self._content)
-        return succeed(None)
-
-    def pauseProducing(self) -> None:
-        """It is short."""
-
-    def resumeProducing(self) -> None:
-        """It is short."""
-
-    def stopProducing(self) -> None:
-        """It is short."""
 
 
 class Answer(Protocol):

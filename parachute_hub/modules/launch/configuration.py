@@ -20,7 +20,7 @@ from parachute_hub.modules.definition import manifests, validation
 from parachute_hub.modules.definition.links import main_mount
 from parachute_hub.modules.definition.model import Manifest, ServiceRow, fits
 from parachute_hub.modules.definition.validation import Invalid
-from parachute_hub.modules.launch.answer import Answer, Body
+from parachute_hub.modules.launch.answer import Answer
 from parachute_hub.modules.launch.environment import DOTENV_LIMIT, change_dotenv, parse_dotenv
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.site.errors import Refused, not_stored
@@ -28,6 +28,7 @@ from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, private_folder, read_text
 from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.records import frozen
+from parachute_hub.system.request_body import Body
 from parachute_hub.system.strict_json import BadJson
 
 SECONDS = 5.0

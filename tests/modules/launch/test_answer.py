@@ -9,7 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 
-from parachute_hub.modules.launch.answer import Answer, Body
+from parachute_hub.modules.launch.answer import Answer
+from parachute_hub.system.request_body import Body
 
 
 class AnswerTests(SynchronousTestCase):
