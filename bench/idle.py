@@ -5,6 +5,8 @@
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.live.harness import OWNER, HubProcess, packed_examples
@@ -27,11 +29,11 @@ def scheduled(pid: int) -> tuple[float, int]:
     return sum(int(ran) for ran, _, _ in numbers) / 1e9, sum(int(times) for _, _, times in numbers)
 
 
-def main(seconds: float = 60.0) -> None:
-    """Install, restart, wait, measure, print."""
-    catalog = packed_examples()
+@contextmanager
+def settled() -> Iterator[tuple[HubProcess, int]]:
+    """A hub that was restarted with the modules and that nobody has used for a while, and its process."""
     with tempfile.TemporaryDirectory(prefix="parachute-bench-") as folder:
-        hub = HubProcess(home=Path(folder) / "home", catalog=catalog, environment=OWNER)
+        hub = HubProcess(home=Path(folder) / "home", catalog=packed_examples(), environment=OWNER)
         try:
             hub.start()
             for short in MODULES:
@@ -39,17 +41,22 @@ def main(seconds: float = 60.0) -> None:
             hub.stop()
             hub.start()
             hub.wait_for(lambda: all(hub.module(short)["pid"] for short in MODULES), "the modules")
-            time.sleep(SETTLE)
             assert hub.process is not None
-            pid = hub.process.pid
-            began, (ran, times) = time.monotonic(), scheduled(pid)
-            time.sleep(seconds)
-            took, (ran_after, times_after) = time.monotonic() - began, scheduled(pid)
-            print("  ".join(f"{name} {size:.1f} MB" for name, size in memory(pid).items()))
-            print(f"{(times_after - times) / took:.1f} wake-ups a second")
-            print(f"{(ran_after - ran) / took * 60_000:.0f} ms of processor time a minute")
+            time.sleep(SETTLE)
+            yield hub, hub.process.pid
         finally:
             hub.end()
+
+
+def main(seconds: float = 60.0) -> None:
+    """Install, restart, wait, measure, print."""
+    with settled() as (_, pid):
+        began, (ran, times) = time.monotonic(), scheduled(pid)
+        time.sleep(seconds)
+        took, (ran_after, times_after) = time.monotonic() - began, scheduled(pid)
+        print("  ".join(f"{name} {size:.1f} MB" for name, size in memory(pid).items()))
+        print(f"{(times_after - times) / took:.1f} wake-ups a second")
+        print(f"{(ran_after - ran) / took * 60_000:.0f} ms of processor time a minute")
 
 
 if __name__ == "__main__":

@@ -4,14 +4,12 @@ Sixteen connections ask a module and the owner signs in, all at once. `python -m
 """
 
 import http.client
-import tempfile
 import threading
 import time
-from pathlib import Path
 
-from bench.idle import MODULES, SETTLE, memory
+from bench.idle import memory, settled
 from bench.soak import sign_ins
-from tests.live.harness import OWNER, HubProcess, packed_examples
+from tests.live.harness import HubProcess
 
 SECONDS = 60.0
 CONNECTIONS = 16
@@ -58,29 +56,16 @@ def _tell(when: str, pid: int) -> None:
 
 def main() -> None:
     """Install, restart, wait, load, wait, print."""
-    with tempfile.TemporaryDirectory(prefix="parachute-bench-") as folder:
-        hub = HubProcess(home=Path(folder) / "home", catalog=packed_examples(), environment=OWNER)
-        try:
-            hub.start()
-            for short in MODULES:
-                hub.install(short)
-            hub.stop()
-            hub.start()
-            hub.wait_for(lambda: all(hub.module(short)["pid"] for short in MODULES), "the modules")
-            assert hub.process is not None
-            pid = hub.process.pid
-            time.sleep(SETTLE)
-            _tell("idle", pid)
-            load = _Load(hub, SECONDS)
-            threading.Timer(SECONDS - 1, _tell, ("at the end of the load", pid)).start()
-            load.run()
-            print(f"{load.answers} answers, {load.signed_in} sign-ins; failed: {load.failed or 'none'}", flush=True)
-            time.sleep(60)
-            _tell("a minute later", pid)
-            time.sleep(240)
-            _tell("five minutes later", pid)
-        finally:
-            hub.end()
+    with settled() as (hub, pid):
+        _tell("idle", pid)
+        load = _Load(hub, SECONDS)
+        threading.Timer(SECONDS - 1, _tell, ("at the end of the load", pid)).start()
+        load.run()
+        print(f"{load.answers} answers, {load.signed_in} sign-ins; failed: {load.failed or 'none'}", flush=True)
+        time.sleep(60)
+        _tell("a minute later", pid)
+        time.sleep(240)
+        _tell("five minutes later", pid)
 
 
 if __name__ == "__main__":
