@@ -24,6 +24,25 @@ _DEVICE = {
     "hasUserVerification": True,
     "isUserVerified": True,
 }
+# A browser that suggests no passkeys.
+_NO_SUGGESTIONS = "PublicKeyCredential.isConditionalMediationAvailable = async () => false"
+# What a page asks its browser for, and how each request ended, as an attribute of its document.
+_RECORD = """
+const requests = []
+const show = () => {
+  const words = requests.map((one) => `${one.mediation}:${one.end}`)
+  document.documentElement.dataset.requests = words.join(" ")
+}
+const get = navigator.credentials.get.bind(navigator.credentials)
+navigator.credentials.get = (options) => {
+  const one = { mediation: options.mediation ?? "optional", end: "waits" }
+  requests.push(one)
+  show()
+  const answer = get(options)
+  answer.catch((failure) => { one.end = failure.name; show() })
+  return answer
+}
+"""
 
 
 class Device:
@@ -76,18 +95,32 @@ class PasskeyTests(SynchronousTestCase):
             page.get_by_role("button", name="Sign out").click()
             expect(page.get_by_role("button", name="Use a passkey")).to_be_visible()
             self.look(page, "login")
+            page.goto("about:blank")
             device.present(True)
-            page.reload()
-            page.wait_for_url(lambda place: "/login" not in place)
+            page.goto(f"{url}/login", wait_until="commit")
+            page.wait_for_url(lambda place: place.startswith(url) and "/login" not in place)
             page.goto(f"{url}/account/sessions")
             self.look(page, "sessions")
-            device.present(False)
+            page.add_init_script(_NO_SUGGESTIONS)
             page.goto(f"{url}/login?again=1")
-            button = page.get_by_role("button", name="Use a passkey")
-            expect(button).to_be_visible()
-            device.present(True)
-            button.click()
+            page.get_by_role("button", name="Use a passkey").click()
             page.wait_for_url(lambda place: "/login" not in place)
+
+    def test_pressing_the_button_ends_what_waits(self) -> None:
+        """The browser takes one request at a time: the suggestion, and a dialog that is asked for twice."""
+        with self.owner() as (url, page, device):
+            device.present(False)
+            page.add_init_script(_RECORD)
+            page.goto(f"{url}/login?again=1")
+            document, button = page.locator("html"), page.get_by_role("button", name="Use a passkey")
+            told = ["conditional:waits"]
+            expect(document).to_have_attribute("data-requests", " ".join(told))
+            for _ in range(2):
+                button.click()
+                told[-1] = told[-1].replace("waits", "AbortError")
+                told.append("optional:waits")
+                expect(document).to_have_attribute("data-requests", " ".join(told))
+            expect(page.get_by_role("alert")).to_have_count(0)
 
     def test_second_factor_confirming_and_removing(self) -> None:
         with self.owner() as (url, page, device):

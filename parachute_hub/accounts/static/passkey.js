@@ -64,20 +64,26 @@ function submit(form, name, value) {
 
 // Signing in: by a button, and among the suggestions of the browser for the username.
 function offer(form, path) {
-  let waiting = new AbortController()
+  let current = new AbortController()
+  // The browser takes one request at a time: a new one ends the one before. True if the person closed its dialog.
+  const ask = async (mediation) => {
+    current.abort()
+    const own = new AbortController()
+    current = own
+    const found = await signed(await send(path, csrfOf(form), {}), { mediation, signal: own.signal })
+    if (found) submit(form, "passkey", found)
+    return !found && !own.signal.aborted
+  }
   const suggest = async () => {
     if (form.dataset.passkey !== "sign-in") return
+    const before = current
     if (!(await PublicKeyCredential.isConditionalMediationAvailable?.())) return
-    waiting = new AbortController()
-    const { signal } = waiting
+    // The button may have been pressed meanwhile.
+    if (current !== before) return
     // A challenge lasts five minutes, a page longer.
-    const again = setTimeout(() => {
-      waiting.abort()
-      suggest()
-    }, 240_000)
+    const again = setTimeout(suggest, 240_000)
     try {
-      const found = await signed(await send(path, csrfOf(form), {}), { mediation: "conditional", signal })
-      if (found) submit(form, "passkey", found)
+      await ask("conditional")
     } catch {
       // The hub restarts, or the network is away: the button says so.
     }
@@ -87,11 +93,8 @@ function offer(form, path) {
     if (form.querySelector('input[name="passkey"]').value) return
     event.preventDefault()
     event.stopImmediatePropagation()
-    waiting.abort()
     try {
-      const found = await signed(await send(path, csrfOf(form), {}))
-      if (found) submit(form, "passkey", found)
-      else suggest()
+      if (await ask("optional")) suggest()
     } catch (failure) {
       complain(form, failure)
     }
