@@ -102,8 +102,12 @@ class Control:
         return self._module.port()
 
     def unpairs(self, connection: Connection) -> bool:
-        """Whether it waits for the answer that it belongs to no hub any more."""
+        """Whether it asked to end the pairing, and closes once it has the answer."""
         return connection in self._unpairing
+
+    def gone(self, connection: Connection) -> None:
+        """It is closed."""
+        self._unpairing.discard(connection)
 
     def handler(self, connection: Connection, request: RequestHead, key: bytes | None) -> Handler | ErrorResponse:
         """What handles a request below PREFIX; `key` is that of the peer's certificate."""
@@ -186,10 +190,8 @@ class Control:
 
     async def _unpair(self, connection: Connection) -> Told:
         self._unpairing.add(connection)
-        try:
-            return await self._written(self._gate.unpair)
-        finally:
-            self._unpairing.discard(connection)
+        connection.close = True
+        return await self._written(self._gate.unpair)
 
     def _logs(self, query: str) -> dict[str, Any]:
         given = dict(parse_qsl(query))

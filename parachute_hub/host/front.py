@@ -127,6 +127,8 @@ class HostFront(Front):
         """A client's connection is closed."""
         self._keys.pop(connection, None)
         self._of_the_hub.discard(connection)
+        if self.control is not None:
+            self.control.gone(connection)
         super().gone(connection)
 
     def _key(self, connection: Connection) -> bytes | None:

@@ -17,6 +17,7 @@ from parachute_hub.host.front import HostFront
 from parachute_hub.host.gate import Gate
 from parachute_hub.host.moves import Moves
 from parachute_hub.host.records import HostRecords, paired
+from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.front import Backend
 from parachute_hub.proxy.model import ModuleView
 from parachute_hub.proxy.routes import Table
@@ -274,13 +275,27 @@ class AdmissionTests(FrontCase):
             gate=self.front._gate, module=self.module, moves=self.moves, files=FileWriter(self.later)
         )
         client = self.client()
-        client.deliver(self.request("POST", "/.parachute/host/unpair", marked=True))
+        connection = client.protocol
+        assert isinstance(connection, Connection)
+        client.deliver(self.request("POST", "/.parachute/host/unpair", b"{}", marked=True))
         self.records.write(evolve(self.records.current(), hub=None))
         self.clock.advance(1)
         self.assertTrue(client.connected)
         self.later.go()
-        self.assertEqual(self.answer(client)[0], 204)
         self.clock.advance(1)
+        self.assertTrue(client.connected)  # The answer may still be on its way.
+        head = client.take()
+        self.assertTrue(head.startswith(b"HTTP/1.1 204 "), head)
+        self.assertIn(b"Connection: close\r\n", head)
+        client.deliver(self.request("GET", "/.parachute/host/state", marked=True))
+        self.assertEqual(client.take(), b"")
+        client.hang_up()
+        self.assertFalse(self.control.unpairs(connection))
+
+    def test_who_ended_the_pairing_does_not_stay(self) -> None:
+        client = self.client()
+        client.deliver(self.request("POST", "/.parachute/host/unpair", b"{}", marked=True))
+        self.clock.pump([1.0] * 4)
         self.assertFalse(client.connected)
 
     def test_before_it_is_ready_and_when_it_ends(self) -> None:
