@@ -27,6 +27,8 @@ _FULL = 0.9
 _JUST_USED = 0.3
 _ROOM_POLL = 0.1
 _ROOM_SECONDS = 10.0
+# How long one that is ending is waited for before another one has to sleep.
+_ENDING_SECONDS = 2.0
 _RUNNING = (ModuleState.READY, ModuleState.DEGRADED)
 
 
@@ -82,6 +84,11 @@ def to_end(idle: Sequence[Usage], used: int, need: int, limit: int) -> list[str]
             chosen.append(module.short)
             missing -= module.size
     return chosen if missing <= 0 else None
+
+
+def _ends(status: Status) -> bool:
+    """Whether its process is being ended, and no other one follows."""
+    return status.state is ModuleState.STOPPING and status.pid is not None and not status.start_follows
 
 
 @define
@@ -174,16 +181,32 @@ class Sleeper:
         await self.modules.wake(short)
 
     async def _make_room(self, short: str) -> None:
-        by = self.clock.seconds() + _ROOM_SECONDS
+        begun = self.clock.seconds()
+        by, soon = begun + _ROOM_SECONDS, begun + _ENDING_SECONDS
         while self.clock.seconds() <= by:
+            ending: list[str] = []
             chosen = self._to_end(short)
+            if chosen is None or (chosen and self.clock.seconds() < soon):
+                ending = [status.short for status in self.modules.all() if _ends(status)]
+            until = by if chosen is None else soon
+            if ending:
+                chosen = self._to_end(short, ending)
             if chosen is not None and all([await self._end(other, f"It made room for {short}.") for other in chosen]):
-                return
-            if not self._may_sleep(short):
+                if await self._gone([*ending, *chosen], until):
+                    return
+            elif not self._may_sleep(short):
                 break
             await deferLater(self.clock, _ROOM_POLL)
         self.refused.add(short)
         raise NoRoom(short)
+
+    async def _gone(self, shorts: Sequence[str], until: float) -> bool:
+        """Whether none of these modules has a process any more; waits for those that are ending."""
+        found = [self.modules.status(short) for short in shorts]
+        while any(status is not None and _ends(status) for status in found) and self.clock.seconds() < until:
+            await deferLater(self.clock, _ROOM_POLL)
+            found = [self.modules.status(short) for short in shorts]
+        return all(status is None or status.pid is None for status in found)
 
     def _may_sleep(self, but: str) -> list[Status]:
         """The running modules that may sleep now."""
@@ -196,7 +219,8 @@ class Sleeper:
             and not self.claimed(status.short)
         ]
 
-    def _to_end(self, short: str) -> list[str] | None:
+    def _to_end(self, short: str, ending: Sequence[str] = ()) -> list[str] | None:
+        """Which modules must sleep, as if those that are ending were gone."""
         container = self.modules.container()
         if container.limit is None or container.used is None:
             return []
@@ -206,7 +230,8 @@ class Sleeper:
         ]
         # Those that are being woken have not taken all of their memory yet.
         need = sum(self.modules.size(waking) or _UNKNOWN for waking in self._waking)
-        return to_end(idle, container.used, need, container.limit)
+        leaving = sum(self.modules.size(other) or 0 for other in ending)
+        return to_end(idle, container.used - leaving, need, container.limit)
 
     async def _end(self, short: str, why: str) -> bool:
         """Let a module sleep. False if it works on something."""

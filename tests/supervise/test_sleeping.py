@@ -23,17 +23,28 @@ class RoomTests(SynchronousTestCase):
 
 
 class FakeModules:
-    """Modules of 45 MB in a container of `limit` bytes, next to 75 MB of the hub."""
+    """Modules of 45 MB in a container of `limit` bytes, next to 75 MB of the hub. `measured` is what is in use, for a
+    hub that does not ask the kernel each time.
+    """
 
     def __init__(self, limit: int | None = None) -> None:
         self.limit = limit
+        self.measured: int | None = None
         self.calls: list[tuple[str, str]] = []
         self.statuses: dict[str, Status] = {}
         self.starting: Deferred[None] | None = None
 
-    def put(self, short: str, state: ModuleState) -> Status:
-        wakes = state is ModuleState.ASLEEP
-        self.statuses[short] = Status(short=short, state=state, reason="Why.", since=0.0, wakes=wakes)
+    def put(self, short: str, state: ModuleState, *, start_follows: bool = False) -> Status:
+        pid = None if state in (ModuleState.ASLEEP, ModuleState.STOPPED) else 7
+        self.statuses[short] = Status(
+            short=short,
+            state=state,
+            reason="Why.",
+            since=0.0,
+            wakes=state is ModuleState.ASLEEP,
+            pid=pid,
+            start_follows=start_follows,
+        )
         return self.statuses[short]
 
     def all(self) -> list[Status]:
@@ -47,7 +58,9 @@ class FakeModules:
         return 2000 + list(self.statuses).index(short) if up else None
 
     def container(self) -> Container:
-        up = sum(status.state is ModuleState.READY for status in self.all())
+        if self.measured is not None:
+            return Container(self.measured, self.limit, 75 * MB)
+        up = sum(status.state in (ModuleState.READY, ModuleState.STOPPING) for status in self.all())
         return Container((75 + 45 * up) * MB, self.limit, 75 * MB)
 
     def size(self, short: str) -> int | None:
@@ -193,6 +206,59 @@ class SleeperTests(SynchronousTestCase):
         self.woken("two")
         self.clock.pump([0.1] * 5)
         self.assertEqual(self.modules.calls, [("wake", "one"), ("sleep", "vault"), ("wake", "two")])
+
+    def leaving(self, *, start_follows: bool = False) -> "Deferred[None]":
+        """Another module is to be woken while vault is being stopped."""
+        self.modules.limit = 256 * MB
+        for short, state in (("more", ModuleState.ASLEEP), ("vault", ModuleState.READY), ("notes", ModuleState.READY)):
+            self.modules.put(short, state)
+        self.pass_time(10)
+        self.modules.calls.clear()
+        self.modules.put("vault", ModuleState.STOPPING, start_follows=start_follows)
+        return self.woken("more")
+
+    def test_what_is_ending_makes_room_for_it(self) -> None:
+        """Also where the memory in use was measured before it ended."""
+        for measured in (None, (75 + 3 * 45) * MB):
+            for end in (ModuleState.ASLEEP, ModuleState.STOPPED):
+                self.modules.measured = measured
+                woken = self.leaving()
+                self.clock.pump([0.1] * 3)
+                self.assertEqual(self.modules.calls, [], "its memory is still in use")
+                self.modules.put("vault", end)
+                self.clock.advance(0.1)
+                self.successResultOf(woken)
+                self.assertEqual(self.modules.calls, [("wake", "more")])
+
+    def test_what_does_not_end_soon_or_comes_back_makes_no_room(self) -> None:
+        for start_follows, happens, seconds in (
+            (False, None, 2.2),
+            (True, None, 0.0),
+            (False, ModuleState.STARTING, 0.3),
+        ):
+            woken = self.leaving(start_follows=start_follows)
+            if happens is not None:
+                self.assertEqual(self.modules.calls, [])
+                self.modules.put("vault", happens)
+                self.modules.measured = (75 + 3 * 45) * MB
+            self.clock.pump([0.1] * round(seconds / 0.1))
+            self.successResultOf(woken)
+            self.assertEqual(self.modules.calls, [("sleep", "notes"), ("wake", "more")])
+            self.modules.measured = None
+
+    def test_what_ends_late_is_waited_for_where_nobody_else_may_sleep(self) -> None:
+        self.after = {}
+        for end in (True, False):
+            woken = self.leaving()
+            self.clock.pump([0.1] * 40)
+            self.assertNoResult(woken)
+            if end:
+                self.modules.put("vault", ModuleState.STOPPED)
+                self.clock.advance(0.1)
+                self.successResultOf(woken)
+            else:
+                self.clock.pump([0.1] * 65)
+                self.failureResultOf(woken, NoRoom)
 
     def test_one_that_is_used_all_the_time_makes_no_room(self) -> None:
         self.modules.limit = 256 * MB
