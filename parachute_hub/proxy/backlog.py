@@ -138,6 +138,13 @@ class Backlog(Generic[T]):
         tight = self.held > self._most / 2 and len(mine) > 1 and not shared
         return next(iter(mine)) if tight and self._bytes[address] > self._share else None
 
+    def of_the_most(self, more_than: int) -> T | None:
+        """The longest stalled member of an address that has the most, if those are more than so many."""
+        most = max(map(len, self._by_address.values()), default=0)
+        if most <= more_than:
+            return None
+        return next(member for member, entry in self._members.items() if len(self._by_address[entry.address]) == most)
+
     def _late(self, now: float) -> T | None:
         for member, entry in self._members.items():
             if now - entry.since < self._patience:

@@ -9,6 +9,7 @@ from typing import Protocol
 from parachute_hub.proxy.client_address import is_loopback
 from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.limits import Limits
+from parachute_hub.proxy.shares import network
 from parachute_hub.proxy.splice import MOST_PIPES
 
 # File descriptors reserved for everything else: the database, children's pipes, files, probes, pipes of long bodies.
@@ -34,18 +35,19 @@ class Port(Protocol):
 
 class ConnectionLimiter:
     """All client connections. `in_use` returns the number of connections to modules. `end_stalled` disconnects the
-    client that stalled for longest.
+    longest stalled client of the network that has most of them, unless those are no more than a number.
 
     Connections over the limit of one address are closed; loopback is exempt, because it stands for everyone behind a
     local proxy or tunnel. At the total limit, or when file descriptors run out, accepting pauses: queued clients are
     served later, while rejected ones would retry immediately.
     """
 
-    def __init__(self, limits: Limits, in_use: Callable[[], int], end_stalled: Callable[[], object]) -> None:
+    def __init__(self, limits: Limits, in_use: Callable[[], int], end_stalled: Callable[[int], bool]) -> None:
         self._limits = limits
         self._in_use = in_use
         self._end_stalled = end_stalled
-        self._members: set[Connection] = set()
+        # With the network that each comes from, in the order in which they connected.
+        self._members: dict[Connection, str] = {}
         self._by_address: Counter[str] = Counter()
         self._port: Port | None = None
         self._paused = False
@@ -70,7 +72,7 @@ class ConnectionLimiter:
 
     def joined(self, connection: Connection) -> None:
         """A client connected."""
-        self._members.add(connection)
+        self._members[connection] = network(connection.peer)
         self._by_address[connection.peer] += 1
         if self._port is None:
             return
@@ -83,24 +85,26 @@ class ConnectionLimiter:
 
     def _make_room(self, newcomer: Connection) -> None:
         """Near the limit, so that the platform's health check still gets in: close clients between two requests; else
-        those of the address with the most connections that have not sent a request; else the longest stalled.
+        those of the network that has the most connections which have not sent a request, or at the limit one that
+        stalled, if a network has more of these. Somebody's only connection may be about to send one.
         """
         idle = tuple(islice((connection for connection in self._members if connection.idle()), 2 * _SLACK))
         for connection in idle:
             connection.transport.loseConnection()
         if idle:
             return
-        most = self._by_address.most_common(1)[0][0]
-        silent = (one for one in self._members if one.peer == most and one is not newcomer and one.silent())
-        cut = tuple(islice(silent, _SLACK))
-        for connection in cut:
-            connection.transport.abortConnection()
-        if not cut and self._full():
-            self._end_stalled()
+        silent = [one for one in self._members if one is not newcomer and one.silent()]
+        counted = Counter(self._members[one] for one in silent).most_common(1)
+        crowd = counted[0][1] if counted else 0
+        if self._full() and self._end_stalled(crowd if crowd > 1 else 0):
+            return
+        if crowd > 1 or self._full():
+            for connection in [one for one in silent if self._members[one] == counted[0][0]][:_SLACK]:
+                connection.transport.abortConnection()
 
     def left(self, connection: Connection) -> None:
         """A connection closed."""
-        self._members.discard(connection)
+        self._members.pop(connection, None)
         self._by_address[connection.peer] -= 1
         if not self._by_address[connection.peer]:
             del self._by_address[connection.peer]

@@ -110,7 +110,7 @@ class Front(Factory):
         self._limiter = ConnectionLimiter(
             self.limits,
             lambda: sum(pool.open for pool in self._pools.values()),
-            lambda: self._stalls.make_room(self.now),
+            lambda more_than: self._stalls.make_room(self.now, more_than),
         )
         self._cookies = CookieLedger()
         self._waking = Shares(each=self.limits.waking_per_address, total=self.limits.waking)

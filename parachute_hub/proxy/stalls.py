@@ -129,12 +129,14 @@ class Stalls:
             self._peak = held
         self._peak = max(self._peak, held)
 
-    def make_room(self, now: float) -> bool:
-        """Cut off the longest stalled client, because no other can connect. False if there is none."""
-        for connection in self._backlog.members[:1]:
-            self._end(connection, now)
-            return True
-        return False
+    def make_room(self, now: float, more_than: int) -> bool:
+        """Cut off the longest stalled client of the network that has the most of them, because no other can connect.
+        False if it has no more than so many.
+        """
+        victim = self._backlog.of_the_most(more_than)
+        if victim is not None:
+            self._end(victim, now)
+        return victim is not None
 
     def _keep_budget(self, address: str, now: float) -> None:
         place, shared = network(address), address in EVERYBODY

@@ -127,6 +127,30 @@ class BacklogTests(SynchronousTestCase):
         single.add("a1", "a", Holding(3 * MODEST), 0.0)
         self.assertIsNone(single.excess("a", 1.0, shared=False))
 
+    def test_where_connections_are_scarce_the_address_that_has_most_pays(self) -> None:
+        """However little they hold. The first letter is the address."""
+        for members, more_than, expected in (
+            ((), 0, None),
+            (("phone",), 0, "phone"),
+            (("phone",), 1, None),
+            (("phone", "b1", "b2", "c1"), 0, "b1"),
+            (("phone", "b1", "b2", "c1"), 1, "b1"),
+            (("phone", "b1", "b2", "c1"), 2, None),
+            # Who stalls longest, where nobody has more than others.
+            (("phone", "b1", "c1"), 0, "phone"),
+            (("b1", "c1", "c2", "b2", "phone"), 0, "b1"),
+        ):
+            backlog = self.backlog()
+            for at, member in enumerate(members):
+                backlog.add(member, member[0], Holding(5 * MODEST if member == "phone" else 1), float(at))
+            self.assertEqual(backlog.of_the_most(more_than), expected, (members, more_than))
+
+    def test_of_those_that_have_most_the_one_that_moved_stays(self) -> None:
+        backlog = self.backlog()
+        self.fill(backlog, "b1", "c1", "b2", "c2")
+        backlog.measured("b1", Holding(MODEST, marker=1), 5.0)
+        self.assertEqual(backlog.of_the_most(0), "c1")
+
     def test_known_ones_keep_their_time(self) -> None:
         backlog = self.backlog()
         self.fill(backlog, "a1", "b1")

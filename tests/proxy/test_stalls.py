@@ -328,6 +328,81 @@ class WaitTests(SynchronousTestCase):
         self.assertIn(b"404", rig.ask(get("/nothing"), "198.51.100.8").take())
 
 
+class LimitTests(SynchronousTestCase):
+    """At the limit of connections, a phone that pauses is not to blame."""
+
+    LIMIT = 400
+    UPLOAD = get("/notes/", "Content-Length: 1000", method="POST")
+
+    def at_the_limit(self) -> Rig:
+        rig = Rig((Mount("notes", b"/notes", 2001, websocket=True),), limits=Limits(connections=self.LIMIT))
+        self.addCleanup(rig.stop)
+        rig.front.listening(FakePort())
+        return rig
+
+    def paused(self, rig: Rig):  # type: ignore[no-untyped-def]
+        phone = rig.ask(get("/notes/"), "198.51.100.7")
+        rig.modules.newest.deliver(b"HTTP/1.1 200 OK\r\nContent-Length: 8000000\r\n\r\nsome")
+        phone.producer.pauseProducing()
+        return phone
+
+    def come(self, rig: Rig, count: int, address: str, what: bytes = b"", addresses: int = 200) -> list[bool]:
+        """So many connect, one after the other, and say no more than this. Who is connected in the end."""
+        clients = []
+        for number in range(count):
+            client = rig.client(address.format(number % addresses))
+            client.take_turn()
+            if what:
+                client.deliver(what)
+            if what.startswith(b"GET /notes/ws ") and rig.modules.sockets:
+                rig.modules.sockets.pop().deliver(ACCEPTED + b"\r\n")
+            clients.append(client)
+        return [client.connected for client in clients]
+
+    def test_it_outlives_thousands_that_say_nothing(self) -> None:
+        """Whatever they said before, and however they are spread over addresses and networks."""
+        upgrade = handshake("/notes/ws")
+        for what, address in (
+            (b"", "192.0.2.{}"),
+            (b"GET /notes/ HT", "192.0.2.{}"),
+            (self.UPLOAD, "192.0.2.{}"),
+            (upgrade, "192.0.2.{}"),
+            (self.UPLOAD, "2001:db8:0:{}::1"),
+        ):
+            rig = self.at_the_limit()
+            phone = self.paused(rig)
+            self.come(rig, 5000, address, what)
+            self.assertLessEqual(rig.front.connections, self.LIMIT + 64, what)
+            self.assertTrue(phone.connected, what)
+            self.assertIn(b"404", rig.ask(get("/nothing"), "198.51.100.8").take(), what)
+
+    def test_the_addresses_of_a_network_count_together(self) -> None:
+        rig = self.at_the_limit()
+        phone, honest = self.paused(rig), rig.client("198.51.100.8")
+        self.come(rig, 500, "2001:db8::{}", addresses=500)
+        self.assertTrue(phone.connected and honest.connected)
+
+    def test_it_outlives_them_while_others_are_busy(self) -> None:
+        """Somebody's requests are under way, more than any of the crowd has connections."""
+        rig = self.at_the_limit()
+        phone = self.paused(rig)
+        busy = [rig.ask(get("/notes/"), "198.51.100.9") for _ in range(60)]
+        crowd = self.come(rig, 1000, "192.0.2.{}")
+        self.assertTrue(phone.connected)
+        self.assertEqual(sum(client.connected for client in busy), 60)
+        self.assertLess(sum(crowd), self.LIMIT)
+
+    def test_who_is_about_to_ask_outlives_uploads_that_stall(self) -> None:
+        rig = self.at_the_limit()
+        phone = self.paused(rig)
+        self.come(rig, self.LIMIT, "192.0.2.{}", self.UPLOAD)
+        late = rig.client("198.51.100.8")
+        self.come(rig, 100, "192.0.2.{}", self.UPLOAD)
+        self.assertTrue(phone.connected and late.connected)
+        late.deliver(get("/nothing"))
+        self.assertIn(b"404", late.take())
+
+
 class FakePort:
     """A listening port that accepts whatever comes."""
 
