@@ -154,10 +154,17 @@ def _another() -> Unreached:
     return Unreached("wrong certificate", "Another machine answers there: its certificate is not the expected one.")
 
 
-class _Plain(ClientFactory):
-    """Without TLS: nothing to verify."""
+class _Dialing(ClientFactory):
+    """One connection attempt. A connection and its connector refer to each other until that is lost."""
 
     noisy = False
+
+    def clientConnectionLost(self, connector: Any, reason: Failure) -> None:
+        connector.transport = None
+
+
+class _Plain(_Dialing):
+    """Without TLS: nothing to verify."""
 
     def __init__(self, factory: Any) -> None:
         self._factory = factory
@@ -169,10 +176,8 @@ class _Plain(ClientFactory):
         self._factory.clientConnectionFailed(connector, _told(reason))
 
 
-class _Handshaking(ClientFactory):
+class _Handshaking(_Dialing):
     """Waits for the handshake, then lets the caller's factory take over the connection."""
-
-    noisy = False
 
     def __init__(self, dialer: Dialer, factory: Any, seconds: float) -> None:
         self.dialer = dialer
@@ -275,7 +280,7 @@ class _Once(ClientFactory):
             made = protocol.makeConnection
 
             def make(transport: Any) -> None:
-                protocol.makeConnection = made
+                del protocol.makeConnection
                 made(transport)
                 self._connected.callback(protocol)
 

@@ -78,7 +78,7 @@ class ProbeRequest(ClientFactory):
         ).encode("utf-8", "replace")
         self._why = "does not accept connections"
         self._timer = reactor.callLater(timeout, self._out_of_time)
-        self._connector = reactor.connectTCP("127.0.0.1", port, self, timeout=timeout + 1)
+        self._connector: Any = reactor.connectTCP("127.0.0.1", port, self, timeout=timeout + 1)
 
     def buildProtocol(self, addr: Any) -> "_Reply":
         """Twisted callback: connected."""
@@ -87,8 +87,13 @@ class ProbeRequest(ClientFactory):
 
     def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:
         """Twisted callback: connecting failed."""
+        self._connector = None
         refused = isinstance(reason.value, ConnectError)
         self.done(NoAnswer("refuses connections" if refused else self._why, refused))
+
+    def clientConnectionLost(self, connector: Any, reason: Failure) -> None:
+        """Twisted callback: it is closed. All of these refer to each other."""
+        connector.transport = self._connector = None
 
     def began(self) -> None:
         """The response has started but is incomplete."""
