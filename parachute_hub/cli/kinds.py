@@ -12,6 +12,7 @@ from parachute_hub.cli.tables import size, table
 from parachute_hub.cli.terminal import terminal
 from parachute_hub.cli.which_hub import client_of
 from parachute_hub.system.log_lines import visible
+from parachute_hub.system.networks import opens_only_here
 from parachute_hub.system.records import frozen
 
 Item = Mapping[str, Any]
@@ -222,3 +223,15 @@ DESTINATIONS: Final = Kind(
     see="parachute notices list",
     numbered=True,
 )
+
+
+_HERE_ONLY: Final = (
+    "This link opens only on this hub's own computer. For people elsewhere, open a way to the hub first "
+    "(parachute expose), and then show the link again (parachute invitations show)."
+)
+
+
+def link_told(answer: dict[str, Any]) -> str:
+    """The link of an invitation, and what to do with it."""
+    until = f" It is valid until {answer['invite']['expires_at']}." if "invite" in answer else ""
+    return f"{answer['url']}\n\n{_HERE_ONLY if opens_only_here(answer['url']) else 'Send this link.'}{until}"

@@ -9,7 +9,7 @@ from typing import Any, Final
 from parachute_hub.cli import request_words
 from parachute_hub.cli.client import CommandError
 from parachute_hub.cli.grammar import Words
-from parachute_hub.cli.kinds import APPS, INVITATIONS, PEOPLE, TOKENS, VAULTS, Kind
+from parachute_hub.cli.kinds import APPS, INVITATIONS, PEOPLE, TOKENS, VAULTS, Kind, link_told
 from parachute_hub.cli.request_words import Found, Given, Request, option
 from parachute_hub.system.log_lines import visible
 from parachute_hub.system.timestamps import from_utc
@@ -91,7 +91,7 @@ def _invite(word: str) -> Request:
             option("--uses", type=int, default=1, metavar="N", help="how many people may join with it [1]"),
         ),
         body=_invitation,
-        done="{answer[url]}\n\nSend this link. It is valid until {answer[invite][expires_at]}.",
+        done=link_told,
     )
 
 
@@ -253,7 +253,7 @@ INVITATION_WORDS: Final = (
         route="POST /api/invites/<invite_id>/link",
         chooses={"invitation": INVITATIONS},
         body=lambda *_: {},
-        done="{answer[url]}",
+        done=link_told,
     ),
     Request(
         word="invitations revoke",

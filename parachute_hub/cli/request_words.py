@@ -43,7 +43,8 @@ class Request:
     `route` is a row of `site.route_table`; its placeholder is filled by the argument `fills`. `chooses` are arguments
     that name an item of a list, after those in `first`. `body` and `query` make what is sent; `password` is the member
     of the body that gets a new temporary password. `asks` is a question before, and `warns` what is said with it.
-    `shows` lists the answer, else `done` is what is said; both texts are formats with the arguments and the `answer`.
+    `shows` lists the answer, else `done` is what is said, or says it of the answer; both texts are formats with the
+    arguments and the `answer`.
     `job` follows the operation that it starts. `act` does something else instead, and returns what to print as JSON and
     as text, or None if it has printed.
     """
@@ -60,7 +61,7 @@ class Request:
     password: str = ""
     asks: str = ""
     warns: "Callable[[Given], str] | None" = None
-    done: str = "Done."
+    done: str | Callable[[dict[str, Any]], str] = "Done."
     shows: Kind | None = None
     job: bool = False
     act: "Act | None" = None
@@ -121,12 +122,13 @@ def _run(request: Request, arguments: Namespace) -> int:
         answer = client.call(method, path, body) or {"ok": True}
     if request.password and body is not None:
         answer = {**answer, "password": body[request.password]}
-    told = vars(arguments) | {"answer": answer}
-    show(
-        arguments,
-        answer,
-        request.shows.table(answer[request.shows.key]) if request.shows else request.done.format(**told),
-    )
+    if request.shows:
+        text = request.shows.table(answer[request.shows.key])
+    elif isinstance(request.done, str):
+        text = request.done.format(**vars(arguments) | {"answer": answer})
+    else:
+        text = request.done(answer)
+    show(arguments, answer, text)
     return 0
 
 

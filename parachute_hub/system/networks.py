@@ -1,6 +1,21 @@
 """Grouping client addresses by network for rate limits."""
 
 import ipaddress
+import re
+from urllib.parse import urlsplit
+
+_HERE = re.compile(r"localhost|.*\.localhost|127\.[0-9.]+|::1")
+
+
+def opens_only_here(url: str) -> bool:
+    """Whether its host is, for each computer, that computer itself, so that no other one can open it.
+
+    >>> [opens_only_here(f"http://{host}/x") for host in ("localhost:1939", "127.0.0.1", "[::1]:80", "Hub.localhost")]
+    [True, True, True, True]
+    >>> [opens_only_here(f"http://{host}/x") for host in ("127.example.com", "localhost.example.com", "192.168.1.5")]
+    [False, False, False]
+    """
+    return _HERE.fullmatch(urlsplit(url).hostname or "") is not None
 
 
 def network_of(address: str, prefix: int = 64) -> str:

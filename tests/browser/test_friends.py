@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from attrs import define, field
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.browser.admin_app import built
@@ -128,10 +128,28 @@ class FriendsCase(SynchronousTestCase):
 
 
 class InvitationTests(FriendsCase):
+    def show_public_link(self) -> None:
+        """As from a hub that others reach."""
+        page = self.owner
+
+        def public(route: Route) -> None:
+            answer = route.fetch()
+            route.fulfill(response=answer, json={**answer.json(), "url": "https://hub.example.com/account/setup/x"})
+
+        page.reload()
+        page.route("**/api/invites/*/link", public)
+        page.get_by_role("button", name="Show link").click()
+        expect(page.get_by_label("Invitation link", exact=True)).to_have_text("https://hub.example.com/account/setup/x")
+        page.unroute("**/api/invites/*/link")
+
     def test_from_an_invitation_to_a_written_note(self) -> None:
         link = self.invite(FRIEND)
-        expect(self.owner.get_by_role("img", name="QR code of the invitation link")).to_be_visible()
+        code = self.owner.get_by_role("img", name="QR code of the invitation link")
+        expect(self.owner.get_by_text("This link opens only on this computer.")).to_be_visible()
+        expect(code).to_have_count(0)
         self.look(self.owner, "invited")
+        self.show_public_link()
+        expect(code).to_be_visible()
         self.owner.reload()
         waiting = self.owner.get_by_role("listitem").filter(has_text=f"Invitation for {FRIEND}")
         waiting.get_by_role("button", name="Show link").click()

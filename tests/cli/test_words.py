@@ -175,6 +175,20 @@ class AddressTests(SynchronousTestCase):
         self.assertEqual(asked, [f"{path}https%3A%2F%2Fa.test", path])
 
 
+class InvitationTests(SynchronousTestCase):
+    def test_a_link_that_opens_nowhere_else_is_not_to_be_sent(self) -> None:
+        words = {request.word: request for request in REQUESTS}
+        for origin, here in (("http://127.0.0.1:1939", True), ("https://hub.example.com", False)):
+            answer = {"url": f"{origin}/account/setup/x", "invite": {"expires_at": "2026-12-07"}}
+            for word in ("people invite", "invitations new", "invitations show"):
+                done = words[word].done
+                assert not isinstance(done, str)
+                told = done(answer)
+                self.assertIn(answer["url"], told)
+                self.assertEqual("only on this hub's own computer" in told, here, (word, origin))
+                self.assertEqual("Send this link." in told, not here, (word, origin))
+
+
 class TerminalTests(SynchronousTestCase):
     def test_colours_are_for_terminals_alone(self) -> None:
         for stream, variables, colour in (

@@ -27,6 +27,7 @@ from parachute_hub.site.cookies import Jar
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.pages import Content, csrf_field, problem, qr, show, show_message
 from parachute_hub.site.safe_redirect import safe_next
+from parachute_hub.system.networks import opens_only_here
 
 HERE = "/login/phone"
 LINKS = "/api/phone-links"
@@ -198,7 +199,7 @@ class PhonePages:
 
     def _issuer(self) -> str:
         issuer = self._origins.issuer()
-        if not issuer.startswith("https://"):
+        if not issuer.startswith("https://") or opens_only_here(issuer):
             text = "A phone cannot reach this address safely. Open a way to your hub first."
             raise Refused(409, "address_not_safe", text)
         return issuer

@@ -16,6 +16,7 @@ from parachute_hub.site.area import area
 from parachute_hub.site.assistants import ASSISTANTS, Assistant, is_private, name_in
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.site.pages import Content, qr, show
+from parachute_hub.system.networks import opens_only_here
 
 HERE = "/account/connect"
 _LOOK_SECONDS = 10
@@ -133,11 +134,7 @@ class ConnectPages:
             _private(visit, assistant) if assistant.from_outside and is_private(address) else "",
             link,
             tags.ol(*steps, class_="numbered"),
-            tags.details(
-                tags.summary("Show the address as a QR code"),
-                tags.p("For the phone or another computer.", class_="quiet"),
-                qr(address, f"QR code of {address}"),
-            ),
+            _elsewhere(visit, address),
         ]
 
 
@@ -201,6 +198,19 @@ def _private(visit: PageSession, assistant: Assistant) -> Tag:
         way = ["Set a public address in ", tags.a("Settings", href="/admin/settings"), " first."]
     text = f"{assistant.name} reaches your hub from the internet, where this address does not work. "
     return tags.p(text, *way, class_="message busy")
+
+
+def _elsewhere(visit: PageSession, address: str) -> Tag:
+    if not opens_only_here(address):
+        return tags.details(
+            tags.summary("Show the address as a QR code"),
+            tags.p("For the phone or another computer.", class_="quiet"),
+            qr(address, f"QR code of {address}"),
+        )
+    way: list[Tag | str] = ["ask the person who runs this hub to open a way to it."]
+    if visit.user.is_admin:
+        way = [tags.a("open a way to your hub", href="/admin/settings/reach"), " first."]
+    return tags.p("This address works only on this computer. For a phone or another computer, ", *way, class_="quiet")
 
 
 def _no_vault(visit: PageSession) -> Tag:

@@ -1,6 +1,5 @@
 """The public address: reachable, with a valid certificate, and not over plain http."""
 
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Literal
 
@@ -8,6 +7,7 @@ from attrs import field
 
 from parachute_hub.problems.check import Wake
 from parachute_hub.problems.model import Problem, link, words
+from parachute_hub.system.networks import opens_only_here
 from parachute_hub.system.records import define, frozen
 
 RENEWED_DAYS: Final = 14
@@ -105,9 +105,6 @@ def _certificate(host: str, severity: Literal["error", "warning"], text: str) ->
     )
 
 
-_LOCAL = re.compile(r"(localhost|.*\.localhost|127\.[0-9.]+|\[::1\])(:\d+)?")
-
-
 @frozen(kw_only=True)
 class PlainHttp:
     """A public address without TLS: passwords and notes cross the network readable."""
@@ -119,8 +116,9 @@ class PlainHttp:
 
     def look(self) -> list[Problem]:
         """Every http address but those of this machine itself."""
-        scheme, _, host = (self.origin() or "").partition("://")
-        if scheme != "http" or _LOCAL.fullmatch(host):
+        origin = self.origin() or ""
+        scheme, _, host = origin.partition("://")
+        if scheme != "http" or opens_only_here(origin):
             return []
         return [
             Problem(

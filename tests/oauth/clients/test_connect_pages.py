@@ -80,3 +80,12 @@ class ConnectTests(FlowCase):
             self.assertIn(words, page)
             self.assertIn(way, page)
         self.assertNotIn(words, self.send("GET", "/account/connect/codex", who="owner").text)
+
+    def test_an_address_of_this_computer_is_no_use_to_a_phone(self) -> None:
+        words = "works only on this computer"
+        for origin in ("http://127.0.0.1:1939", "http://localhost:1939", "http://192.168.1.5:1939"):
+            self.world.issuer.move(origin, [])
+            here = "192" not in origin
+            for who, way in (("owner", "/admin/settings/reach"), ("member", "ask the person who runs this hub")):
+                page = self.send("GET", "/account/connect/codex", who=who).text
+                self.assertEqual(("QR code" in page, words in page, way in page), (not here, here, here), origin)

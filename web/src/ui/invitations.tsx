@@ -1,5 +1,6 @@
 /** Inviting people: the form, the links that wait, and how to send one. */
 import { useState } from "preact/hooks"
+import { opensOnlyHere } from "../address"
 import type { Invite, Role } from "../api/shapes"
 import { hub } from "../app"
 import { ago, list } from "../format"
@@ -13,8 +14,6 @@ export const ROLES = [
   ["read", "can read"],
   ["write", "can read and write"],
 ] as const
-/** An address that means each computer itself. */
-const HERE_ONLY = /^https?:\/\/(localhost|127\.|\[::1\])/
 const OWN = " own"
 const NONE = ""
 const DAY = 24 * 3600
@@ -109,7 +108,10 @@ function Inviting({ vaults, done }: { vaults: string[]; done: () => Promise<void
       </Button>
       {made && (
         <div class="stack" role="status">
-          <p>Send this link to {made.name || "one person"}. It works once.</p>
+          <p>
+            {opensOnlyHere(made.url) ? "The link is ready." : `Send this link to ${made.name || "one person"}.`} It
+            works once.
+          </p>
           <Send link={made} />
         </div>
       )}
@@ -130,17 +132,20 @@ function Send({ link }: { link: Link }) {
   return (
     <>
       <Copy text={link.url} label="Invitation link" />
-      {"share" in navigator && (
-        <div>
-          <Button act={share}>Share</Button>
-        </div>
-      )}
-      <QrPicture url={link.qr_data_url} label="QR code of the invitation link" />
-      {HERE_ONLY.test(link.url) && (
+      {opensOnlyHere(link.url) ? (
         <p class="hint">
           This link opens only on this computer. For people elsewhere,{" "}
           <a href="/admin/settings/reach">open a way to your hub</a> first, and then show the link again.
         </p>
+      ) : (
+        <>
+          {"share" in navigator && (
+            <div>
+              <Button act={share}>Share</Button>
+            </div>
+          )}
+          <QrPicture url={link.qr_data_url} label="QR code of the invitation link" />
+        </>
       )}
     </>
   )

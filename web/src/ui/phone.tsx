@@ -1,5 +1,6 @@
 /** A QR code that opens Notes on a phone: made here, opened there, and let in here. */
 import { useEffect, useState } from "preact/hooks"
+import { opensOnlyHere } from "../address"
 import { Refusal } from "../api/hub"
 import type { PhoneLink, PhoneLinkState } from "../api/shapes"
 import { hub, modules } from "../app"
@@ -36,7 +37,7 @@ export function PhoneCard({ address }: { address: string }) {
   const waits = link !== null && (state === undefined || state === "waiting")
   return (
     <Card title={`Open ${app} on your phone`}>
-      {address.startsWith("https://") ? (
+      {address.startsWith("https://") && !opensOnlyHere(address) ? (
         <>
           <p>
             Scan a code with your phone’s camera, then let the phone in here. It can use your notes, but not manage the
