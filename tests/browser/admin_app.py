@@ -10,6 +10,7 @@ from pathlib import Path
 from attrs import define
 
 from tests.browser.browser import _bun as bun
+from tests.live.harness import fetch
 from tools.locks import locked
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +54,7 @@ class PretendedHub:
     """`web/dev/server.ts` as a process."""
 
     scenario: str
+    held: bool = False
     url: str = ""
     _process: "subprocess.Popen[str] | None" = None
 
@@ -62,12 +64,17 @@ class PretendedHub:
         self._process = subprocess.Popen(
             [bun(), "run", "dev/server.ts"],
             cwd=WEB,
-            env={**os.environ, "PORT": port, "SCENARIO": self.scenario},
+            env={**os.environ, "PORT": port, "SCENARIO": self.scenario, "HELD": str(int(self.held))},
             stdout=subprocess.PIPE,
             text=True,
         )
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().split()[-1].rstrip("/")
+
+    def let_go(self) -> None:
+        """Operations end from now on."""
+        self.held = False
+        fetch(f"{self.url}/dev/let-go")
 
     def stop(self) -> None:
         """End it, like a restart of the hub."""
@@ -78,10 +85,10 @@ class PretendedHub:
 
 
 @contextmanager
-def pretended_hub(scenario: str) -> Iterator[PretendedHub]:
-    """A fake hub for the block: `fresh`, `well` or `trouble`."""
+def pretended_hub(scenario: str, *, held: bool = False) -> Iterator[PretendedHub]:
+    """A fake hub for the block: `fresh`, `well` or `trouble`; a `held` one ends no operation before `let_go`."""
     built()
-    hub = PretendedHub(scenario)
+    hub = PretendedHub(scenario, held)
     hub.start()
     try:
         yield hub

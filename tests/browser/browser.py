@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
 from tests.requirements import find
 from tools.locks import locked
@@ -39,6 +39,8 @@ SETTLED = """() => Promise.allSettled(
     .filter((each) => each.effect.getComputedTiming().endTime !== Infinity)
     .map((each) => each.finished),
 )"""
+# What evaluating says when the page was replaced meanwhile.
+_REPLACED = ("context was destroyed", "axe is not defined")
 # Set it to keep pictures of what a test saw.
 PICTURES = os.environ.get("PARACHUTE_TEST_PICTURES")
 
@@ -81,9 +83,13 @@ def picture(page: Page, name: str) -> None:
 
 def findings(page: Page, *, every: bool = False) -> list[str]:
     """axe-core's serious and critical findings, one line each; with `every`, the others, too."""
-    page.evaluate(_axe())
-    page.evaluate(SETTLED)  # axe would measure the colours in the middle of a transition
-    result = page.evaluate("async () => await axe.run(document, {resultTypes: ['violations']})")
+
+    def run() -> Any:
+        page.evaluate(_axe())
+        page.evaluate(SETTLED)  # axe would measure the colours in the middle of a transition
+        return page.evaluate("async () => await axe.run(document, {resultTypes: ['violations']})")
+
+    result = _whole(page, run)
     return [
         f"{violation['id']}: {node['html'][:200]}"
         for violation in result["violations"]
@@ -111,7 +117,20 @@ def until(page: Page, holds: Callable[[], bool], what: str) -> None:
 
 def wider_than_the_window(page: Page) -> bool:
     """Whether the page scrolls sideways."""
-    return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+    wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    return bool(_whole(page, lambda: page.evaluate(wider)))
+
+
+def _whole(page: Page, look: Callable[[], Any]) -> Any:
+    """What is seen of a page that has loaded with its styles; a page that reloads itself meanwhile is seen anew."""
+    end = time.monotonic() + PATIENCE / 1000
+    while True:
+        page.wait_for_load_state()
+        try:
+            return look()
+        except Error as replaced:
+            if time.monotonic() > end or not any(words in str(replaced) for words in _REPLACED):
+                raise
 
 
 def focused(page: Page) -> str:

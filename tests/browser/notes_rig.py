@@ -1,5 +1,6 @@
 """Devices with the reference Notes app, on a real hub with the reference vault and scribe."""
 
+import re
 import shutil
 import tempfile
 import urllib.parse
@@ -184,6 +185,11 @@ class NotesCase(SynchronousTestCase):
 
     def eventually(self, condition: Callable[[], bool], page: Page, what: str) -> None:
         until(page, condition, what)
+
+    def arrive(self, device: Device, *contents: str) -> None:
+        """These notes are on the hub, and the device knows it; loaded after they were sent, it says nothing."""
+        until(device.page, lambda: {note["content"] for note in self.notes()} == {*contents}, f"{contents} on the hub")
+        expect(device.status).to_have_text(re.compile("^(Saved)?$"))
 
     def look(self, device: Device, name: str) -> None:
         """It fits each window, in the light and in the dark, and axe finds nothing."""

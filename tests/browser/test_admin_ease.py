@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.browser import DESK, PHONE, TABLET, findings, picture, slow, wider_than_the_window
+from tests.browser.browser import DESK, PHONE, TABLET, findings, picture, slow, until, wider_than_the_window
 from tests.browser.test_admin_pages import PASSWORD, AdminCase
 from tests.requirements import program, requires
 
@@ -111,7 +111,7 @@ class TokenTests(AdminCase):
             page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
             page.evaluate("document.addEventListener('copy', () => { self.copied = String(getSelection()) })")
             page.get_by_role("button", name="Copy: New token").click()
-            self.assertEqual(page.evaluate("copied"), token.inner_text())
+            until(page, lambda page=page, token=token: page.evaluate("copied") == token.inner_text(), "the whole token")  # type: ignore[misc]
 
 
 @requires(program("chromium"))
@@ -122,7 +122,7 @@ class SlowTests(AdminCase):
         slow(page)
         page.reload(wait_until="commit")
         expect(page.get_by_role("status").filter(has_text="Loading").or_(page.locator("h1"))).not_to_have_count(0)
-        expect(page.get_by_role("heading", name="All is well")).to_be_visible(timeout=10_000)
+        expect(page.get_by_role("heading", name="All is well")).to_be_visible()
         page.get_by_role("link", name="Modules", exact=True).click()
         expect(page.get_by_role("heading", name="Modules", level=1)).to_be_visible()
         page.get_by_role("link", name="Notes", exact=True).click()

@@ -32,8 +32,8 @@ class AdminCase(SynchronousTestCase):
         self.addCleanup(self.stack.close)
         self.browser: Browser = self.stack.enter_context(chromium())
 
-    def hub(self, scenario: str = "well") -> PretendedHub:
-        return self.stack.enter_context(pretended_hub(scenario))
+    def hub(self, scenario: str = "well", *, held: bool = False) -> PretendedHub:
+        return self.stack.enter_context(pretended_hub(scenario, held=held))
 
     def page(self, hub: PretendedHub, path: str = "", **options: Any) -> Page:
         _, page = self.stack.enter_context(window(self.browser, **options))
@@ -125,7 +125,7 @@ class AtAGlanceTests(AdminCase):
 
     def test_an_installation_that_was_refused_offers_what_would_help(self) -> None:
         """For its size, its age, and a command that it wants to run. What was chosen before is not asked again."""
-        hub = self.hub("trouble")
+        hub = self.hub("trouble", held=True)
         page = self.page(hub, "modules/hello")
         page.get_by_role("button", name="Install", exact=True).click()
         expect(page.get_by_text("It takes about 475 MB")).to_be_visible()
@@ -183,13 +183,14 @@ class AtAGlanceTests(AdminCase):
 class LiveTests(AdminCase):
     def test_an_installation_is_seen_on_two_devices_and_after_a_reload(self) -> None:
         """The same steps and the same result everywhere."""
-        hub = self.hub("fresh")
+        hub = self.hub("fresh", held=True)
         first, second = self.page(hub, "modules"), self.page(hub, "modules", viewport=PHONE)
         first.get_by_role("button", name="Install Vault").click()
         expect(second.get_by_text("Installing Vault")).to_be_visible()
         first.reload()
         expect(first.get_by_text("Installing Vault")).to_be_visible()
         expect(first.locator(".steps li").first).to_be_visible()
+        hub.let_go()
         for page in (first, second):
             expect(page.get_by_role("link", name="Details of Vault")).to_be_visible()
             expect(page.get_by_text("Running")).to_be_visible()

@@ -25,7 +25,7 @@ class ConnectTests(FriendsCase):
         link.focus()
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name="Connect an assistant", level=1)).to_be_visible()
-        self.assertEqual(page.locator(".rows h2 a").all_inner_texts(), NAMES)
+        expect(page.locator(".rows h2 a")).to_have_text(NAMES)
         self.look(page, "connect")
         for name in NAMES[:5]:
             page.get_by_role("link", name=name, exact=True).click()

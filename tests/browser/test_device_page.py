@@ -33,9 +33,10 @@ class DevicePageTests(SynchronousTestCase):
     def test_a_code_is_typed_and_the_device_let_in(self) -> None:
         """With the keyboard alone. A link fills nothing; a wrong code and a wrong password can be mended."""
         self.url = hub(self).start().url
-        begun: Any = self.post("/oauth/device_authorization", client_id=COMMAND).json()
-        asked = {"grant_type": GRANT, "client_id": COMMAND, "device_code": begun["device_code"]}
         with chromium() as browser, window(browser, bypass_csp=True) as (_, page):
+            # Only now, because the page says for how long this is.
+            begun: Any = self.post("/oauth/device_authorization", client_id=COMMAND).json()
+            asked = {"grant_type": GRANT, "client_id": COMMAND, "device_code": begun["device_code"]}
             page.goto(f"{begun['verification_uri']}?user_code={begun['user_code']}")
             page.fill("#username", "owner")
             page.fill("#password", PASSWORD)

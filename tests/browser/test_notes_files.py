@@ -42,11 +42,15 @@ class PictureTests(NotesCase):
     def attachments(self) -> list[dict[str, Any]]:
         return list(self.vault("GET", "api/attachments"))
 
+    def its(self, device: Device) -> list[dict[str, Any]]:
+        """The attachments of the note that is open."""
+        return [one for one in self.attachments() if one["note"] in device.page.url]
+
     def seen(self, device: Device) -> None:
         """The picture is drawn."""
         picture = device.page.locator(".cm-picture img")
         expect(picture).to_be_visible()
-        self.assertEqual(picture.evaluate("(image) => image.naturalWidth"), 30)
+        expect(picture).to_have_js_property("naturalWidth", 30)
 
     def test_a_picture_comes_by_button_paste_and_drop(self) -> None:
         device = self.device()
@@ -58,7 +62,8 @@ class PictureTests(NotesCase):
                 device.text.evaluate(PASTE, ["a.png", "image/png", list(png(30, 20)), way])
             self.seen(device)
             device.saved()
-            (kept,) = (one for one in self.attachments() if one["note"] in device.page.url)
+            self.eventually(lambda: len(self.its(device)) == 1, device.page, "the picture")
+            (kept,) = self.its(device)
             self.assertEqual((kept["type"], kept["size"]), ("image/png", len(png(30, 20))))
             expect(device.page.get_by_role("list", name="Files on their way")).to_have_count(0)
         self.look(device, "picture")
@@ -67,7 +72,7 @@ class PictureTests(NotesCase):
         device = self.device()
         device.new("with a picture\n")
         device.page.get_by_label("Add a file").set_input_files(picked("a.png", png(30, 20)))
-        device.saved()
+        self.eventually(lambda: len(self.attachments()) == 1, device.page, "the picture")
         other = self.device()
         other.open("with a picture")
         self.seen(other)
@@ -140,6 +145,7 @@ class PictureTests(NotesCase):
         )
         device.page.goto(f"{self.hub.url}/notes/")
         self.seen(device)
+        self.eventually(lambda: "](attachments/" in self.note()["content"], device.page, "the note with its picture")
         device.saved()
         content = self.note()["content"]
         self.assertTrue(

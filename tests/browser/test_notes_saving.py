@@ -313,4 +313,5 @@ class OutboxTests(NotesCase):
         device.page.get_by_role("button", name="Disconnect", exact=True).click()
         dialog.get_by_role("button", name="Disconnect", exact=True).click()
         expect(device.page.get_by_role("button", name="Connect", exact=True)).to_be_visible()
-        self.assertEqual(device.page.evaluate("indexedDB.databases().then((all) => all.length)"), 0)
+        none = "indexedDB.databases().then((all) => all.length === 0)"
+        self.eventually(lambda: bool(device.page.evaluate(none)), device.page, "the database to be deleted")

@@ -242,6 +242,7 @@ class TrashTests(NotesCase):
         expect(device.page.locator(".diff ins")).to_have_text(["line 2", "line three"])
         self.look(device, "history")
         device.page.get_by_role("button", name="Restore this version").click()
+        device.reads("line one\nline two")
         device.saved()
         self.assertEqual(self.note()["content"], "line one\nline two")
         texts = [

@@ -129,7 +129,7 @@ class PasskeyTests(SynchronousTestCase):
             expect(page.get_by_text("Confirmed with your passkey.")).to_be_visible()
             self.look(page, "confirmed")
             page.get_by_role("button", name="Use my passkeys").click()
-            self.assertEqual(page.locator(".codes code").count(), 10)
+            expect(page.locator(".codes code")).to_have_count(10)
             page.goto(f"{url}/account/passkeys")
             # The device has one: that is said each time, and the page goes on working.
             page.get_by_role("button", name="Use a passkey instead").click()

@@ -80,7 +80,7 @@ class WizardTests(SynchronousTestCase):
         expect(page.get_by_role("heading", level=1)).to_have_text("Installing")
         self.look(page, "installing")
         self.press(page, "Try again Scribe")
-        expect(page.get_by_role("heading", level=1)).to_have_text("All installed", timeout=15_000)
+        expect(page.get_by_role("heading", level=1)).to_have_text("All installed")
         self.look(page, "installed")
         self.press(page, "Continue")
         self.look(page, "reach")

@@ -69,8 +69,8 @@ class Fault:
     """What the proxy does with the requests that `when` chooses.
 
     `code` answers with an S3 error of `status`; `lie` claims success without asking the bucket; `cut` sends half the
-    body; `reset` drops the connection; `spoil` changes a byte of what is sent; `delay` is in seconds. `times` bounds
-    how often.
+    body; `reset` drops the connection; `spoil` changes a byte of what is sent; `delay` is in seconds; `pause` is called
+    with the request and returns when it may go on. `times` bounds how often.
     """
 
     when: Callable[[Asked], bool] = lambda asked: True
@@ -81,6 +81,7 @@ class Fault:
     reset: bool = False
     spoil: bool = False
     delay: float = 0.0
+    pause: Callable[[Asked], object] = lambda asked: None
     times: int | None = None
 
 
@@ -274,6 +275,7 @@ class _Proxy(BaseHTTPRequestHandler):
             return
         if fault is not None:
             time.sleep(fault.delay)
+            fault.pause(Asked(self.command, self.path))
             if fault.reset:
                 self._reset()
                 return

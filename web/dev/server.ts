@@ -1,5 +1,6 @@
 // `bun run dev` serves the built app with a fake hub, under the real hub's content security policy.
-// Variables: PORT (default: any free one), SCENARIO (fresh, well, trouble).
+// Variables: PORT (default: any free one), SCENARIO (fresh, well, trouble), HELD (1: operations do not end before
+// somebody asks for /dev/let-go).
 import { join } from "node:path"
 import { answers } from "./answers"
 import { Pretended, type Scenario } from "./state"
@@ -12,7 +13,7 @@ const HEADERS = {
   "X-Content-Type-Options": "nosniff",
   "Cache-Control": "no-store",
 }
-const hub = new Pretended((process.env["SCENARIO"] ?? "well") as Scenario)
+const hub = new Pretended((process.env["SCENARIO"] ?? "well") as Scenario, process.env["HELD"] === "1")
 
 async function file(path: string): Promise<Response> {
   const named = path.replace(/^\/admin\/?/, "")
@@ -59,6 +60,10 @@ const server = Bun.serve({
   async fetch(request) {
     const { pathname } = new URL(request.url)
     if (pathname === "/static/hub/hub.css") return new Response(Bun.file(join(ROOT, "accounts", "static", "hub.css")))
+    if (pathname === "/dev/let-go") {
+      hub.letGo()
+      return new Response("ok")
+    }
     if (pathname === "/api/events") return events(request)
     if (/^\/api\/(modules\/[^/]+|hub)\/logs$/.test(pathname)) return logs()
     if (pathname.startsWith("/api/") || pathname === "/vaults") {

@@ -176,8 +176,13 @@ export class Pretended {
   #listeners = new Set<(text: string) => void>()
 
   readonly #dismissed = new Set<string>()
+  #waiting: (() => void)[] = []
 
-  constructor(readonly scenario: Scenario) {
+  /** While it is `held`, no operation gets past its last step. */
+  constructor(
+    readonly scenario: Scenario,
+    private held = false,
+  ) {
     this.modules = CATALOG.map((entry) => module(entry, scenario))
   }
 
@@ -311,6 +316,11 @@ export class Pretended {
     this.emit("module", { short, status: change })
   }
 
+  letGo(): void {
+    this.held = false
+    for (const end of this.#waiting.splice(0)) end()
+  }
+
   /** Runs the steps of an operation on a timer. */
   job(short: string, kind: string, error?: string): Job {
     const job: Job = {
@@ -371,6 +381,9 @@ export class Pretended {
       })
     }
     this.emit("job", { job: next })
-    if (!over) setTimeout(() => this.#step(next, place + 1, error), STEP_MS)
+    if (over) return
+    const goOn = () => this.#step(next, place + 1, error)
+    if (this.held && place + 1 === STEPS.length) this.#waiting.push(goOn)
+    else setTimeout(goOn, STEP_MS)
   }
 }
