@@ -125,7 +125,9 @@ def vault_roles(value: Any, kept: Mapping[str, VaultRole]) -> dict[str, VaultRol
     if not isinstance(value, dict):
         raise Refused(400, "invalid_request", 'Give the vaults as {"name": "read"} or {"name": "write"}.')
     for name, role in value.items():
-        if not is_any_vault(name) or role not in ("read", "write"):
+        if not is_any_vault(name):
+            raise Refused(400, "invalid_request", f"{name[:64]!r} is not the name of a vault.")
+        if role not in ("read", "write"):
             raise Refused(400, "invalid_request", f"For the vault {name[:64]!r} the role must be read or write.")
     return dict(value)
 

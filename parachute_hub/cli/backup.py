@@ -228,6 +228,8 @@ def restore(arguments: Namespace) -> int:
         raise CommandError("Name a backup file, or a destination with --from.", code=2)
     if arguments.json and not arguments.yes:
         raise CommandError("With --json nothing is asked, so say --yes as well.", code=2)
+    if arguments.file is not None and not arguments.file.is_file():
+        raise CommandError(f"There is no file {arguments.file}.")
     part = _part(arguments)
     told: dict[str, Any] = {"identity": _key(arguments.key_file), "part": part}
     if arguments.source is not None:

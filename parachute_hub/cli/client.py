@@ -272,5 +272,7 @@ class HubClient:
 
 
 def module_path(short: str, action: str = "") -> str:
-    """The API path of a module, with the user-supplied name quoted."""
+    """The API path of a module, with the user-supplied name quoted. Raises CommandError if it cannot be one."""
+    if "/" in short or short in (".", ".."):
+        raise CommandError(f"There is no module {short}. `parachute status` shows their names, such as vault.")
     return f"/api/modules/{quote(short, safe='')}" + (f"/{action}" if action else "")

@@ -1,7 +1,7 @@
 """Completion in bash, zsh and fish, down to the names of modules."""
 
 import sys
-from argparse import Action, ArgumentError, ArgumentParser, Namespace
+from argparse import PARSER, Action, ArgumentError, ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -38,12 +38,18 @@ class Parser(ArgumentParser):
         raise ArgumentError(None, f"there is no {str(value)!r}. {hint}".rstrip())
 
     def _get_value(self, action: Action, arg_string: str) -> Any:
+        if not arg_string and not action.option_strings and action.nargs != PARSER:
+            # Such as an unset variable of a script, which must not mean this folder or whatever has no name.
+            raise ArgumentError(action, "it is empty.")
         try:
-            return super()._get_value(action, arg_string)
+            value = super()._get_value(action, arg_string)
         except ArgumentError:
             if action.type is int:
                 raise ArgumentError(action, f"{arg_string!r} is not a whole number.") from None
             raise
+        if action.type is int and value < 1:
+            raise ArgumentError(action, f"{arg_string!r} is not a number from 1 on.")
+        return value
 
     def error(self, message: str) -> NoReturn:
         """One line and where to read on, rather than the whole usage; the help where a word is missing."""

@@ -155,8 +155,13 @@ def _export(given: Given) -> tuple[dict[str, Any], str | None]:
         return {}, None
     if target.exists():
         raise CommandError(f"{target} exists. Choose another name.")
-    with target.open("xb") as file:
-        written = given.client.save(path, file)
+    try:
+        with target.open("xb") as file:
+            written = given.client.save(path, file)
+    except CommandError:
+        # A part of it would be in the way of the next try.
+        target.unlink()
+        raise
     return {"file": str(target), "bytes": written}, f"{target} holds the audit log, {size(written)}."
 
 

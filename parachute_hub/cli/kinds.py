@@ -46,6 +46,8 @@ class Kind:
 
     def choose(self, items: Sequence[Item], wanted: str) -> Item:
         """The item that somebody means. Raises CommandError, which suggests one that is spelled alike."""
+        if not wanted:
+            raise CommandError(f"The name of the {self.called} is empty. See: {self.see}", code=2)
         for number, item in enumerate(items, 1):
             if wanted == item[self.id] or (self.numbered and wanted == str(number)):
                 return item

@@ -71,8 +71,10 @@ def set_up(arguments: Namespace) -> int:
     """Link a module to an upstream."""
     try:
         ca = Path(arguments.ca).read_text(encoding="ascii") if arguments.ca else None
-    except (OSError, ValueError) as error:
-        raise CommandError(f"{arguments.ca} cannot be read as PEM: {error}", code=2) from None
+    except OSError as error:
+        raise CommandError(f"{arguments.ca} cannot be read: {error.strerror}.", code=2) from None
+    except ValueError:
+        raise CommandError(f"{arguments.ca} is not a certificate in PEM form.", code=2) from None
     body = {"address": arguments.address, "ca": ca, "pin": arguments.pin}
     answer = _approved(arguments, "PUT", "", body)
     show(arguments, answer, f"{arguments.module} runs on {answer['link']['address']} now.")

@@ -45,6 +45,9 @@ def main(words: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except EOFError:
+        _say("The input ended where an answer was needed.")
+        return 1
     except BrokenPipeError:
         # The reader (head, less) exited; avoid an error message for the closed pipe at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

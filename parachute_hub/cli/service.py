@@ -83,11 +83,13 @@ class Systemd:
 
     def state(self) -> dict[str, str | bool]:
         """Implements Manager, with systemd's own word for what it does now."""
+        said = self._ask("is-active", NAME)[1].strip()
         return {
             "installed": self.path.exists(),
             "unit": str(self.path),
             "enabled": self._ask("is-enabled", NAME)[1].strip() == "enabled",
-            "active": self._ask("is-active", NAME)[1].strip() or "unknown",
+            # Anything longer is why it does not answer.
+            "active": said if said.isalpha() else "unknown",
         }
 
     def after_install(self) -> str:
@@ -236,7 +238,10 @@ def _install(arguments: Namespace) -> int:
 def _status(arguments: Namespace) -> int:
     state = _manager().state()
     begins = "starts when you sign in" if state["enabled"] else "does not start by itself"
-    text = f"The service is {state['active']} and {begins}." if state["installed"] else "The service is not installed."
+    known = f"The service is {state['active']} and {begins}."
+    if state["active"] == "unknown":
+        known = "The service is installed, but this system does not say whether it runs."
+    text = known if state["installed"] else "The service is not installed."
     show(arguments, state, text)
     return 0 if state["active"] == "active" else 1
 

@@ -36,6 +36,9 @@ class ServiceTests(SynchronousTestCase):
         self.assertEqual(self.systemd.calls, told * 2)
         state = self.service.state()
         self.assertEqual((state["installed"], state["enabled"], state["active"]), (True, True, "active"))
+        self.systemd.fails = "is-active"
+        self.assertEqual(self.service.state()["active"], "unknown")
+        self.systemd.fails = None
         self.assertTrue(self.service.uninstall())
         self.assertEqual(self.systemd.calls[-2:], ["disable --now parachute.service", "daemon-reload"])
         self.assertFalse(self.service.path.exists())
