@@ -70,6 +70,9 @@ class Backlog(Generic[T]):
     def __len__(self) -> int:
         return len(self._members)
 
+    def __contains__(self, member: object) -> bool:
+        return member in self._members
+
     @property
     def members(self) -> tuple[T, ...]:
         """Those that are stalled, the longest first."""

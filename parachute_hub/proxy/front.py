@@ -106,7 +106,7 @@ class Front(Factory):
         self._buffered = buffered
         self._access_log = access_log
         self._pools: dict[int | str, Pool] = {}
-        self._stalls = Stalls(self.limits)
+        self._stalls = Stalls(self.limits, clock)
         self._limiter = ConnectionLimiter(
             self.limits,
             lambda: sum(pool.open for pool in self._pools.values()),
@@ -283,14 +283,13 @@ class Front(Factory):
         key = port if remote is None else remote.key
         pool = self._pools.get(key)
         if pool is None:
-            limits = self.limits
             pool = self._pools[key] = Pool(
                 port,
                 self._connector,
-                limit=limits.upstream_connections,
-                each=limits.requests_per_address,
-                head_bytes=limits.response_head_bytes,
-                connect_seconds=limits.connect_seconds,
+                limit=self.limits.upstream_connections,
+                each=self.limits.requests_per_address,
+                head_bytes=self.limits.response_head_bytes,
+                connect_seconds=self.limits.connect_seconds,
                 attach=self.attach,
                 buffered=self._buffered,
                 remote=remote,
@@ -315,7 +314,7 @@ class Front(Factory):
         self.now = self.seconds()
         attempt = self._failures.attempt
         attempt("Forgetting plans", self._planner.forget)
-        attempt("Measuring stalled clients", lambda: self._stalls.measure(self.now))
+        attempt("Measuring stalled clients", self._stalls.measure)
         self._failures.each("Keeping deadlines", lambda connection: connection.check(self.now), self._limiter)
         attempt("Resuming accept", self._limiter.look_for_room)
         self._failures.each("Closing idle connections", self._expire, tuple(self._pools))
@@ -387,6 +386,7 @@ class Front(Factory):
 
     def _finish_drain(self) -> None:
         self._ticks.stop()
+        self._stalls.stop()
         for pool in self._pools.values():
             pool.close_idle()
         self._write_log()

@@ -1,5 +1,9 @@
 """Keeps the memory of clients that the hub waits for within a budget, by cutting off those that stalled."""
 
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from parachute_hub.proxy.backlog import Backlog, Holding
@@ -10,6 +14,7 @@ from parachute_hub.proxy.shares import EVERYBODY, network
 from parachute_hub.proxy.transport import progress, unread, unsent
 from parachute_hub.system.heap import give_back_after_a_crowd
 from parachute_hub.system.records import frozen
+from parachute_hub.system.timers import FailureLog
 
 # Objects of the hub and of the kernel for one client.
 _CLIENT = 8 * 1024
@@ -21,7 +26,11 @@ _FLOWING = 64 * 1024
 _CREDIT_SHARE = 4
 # Bytes that one which flows may take until it is measured again: a module's kernel holds more, the more was taken.
 _AGAIN = 128 * 1024
+# Measuring one takes some 25 µs. Nobody waits while a crowd of them is measured: so many at once, and all within
+# so many seconds.
+_SLICE, _ROUND = 8, 0.8
 _RESPONDING = (ReadState.RESPONSE, ReadState.TUNNEL)
+_MEASURING = "Measuring stalled clients"
 
 
 @frozen
@@ -37,8 +46,9 @@ class Stalls:
 
     _log = Logger()
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, clock: IReactorTime) -> None:
         self._limits = limits
+        self._clock = clock
         self._backlog: Backlog[Connection] = Backlog(
             most_bytes=limits.stalled_bytes, share=limits.stalled_share, patience=limits.stalled_patience
         )
@@ -47,8 +57,12 @@ class Stalls:
         # What clients had taken and sent when they were last measured.
         self._markers: dict[Connection, int] = {}
         self._credits: dict[Connection, _Credit] = {}
-        self._credit_left = 0
-        self._grant_anew()
+        self._credit_left = _CREDIT_SHARE * limits.stalled_bytes
+        # Who is yet to be measured in this second, and when the next of them are.
+        self._unmeasured: Iterator[Connection] = iter(())
+        self._next_slice: IDelayedCall | None = None
+        self._failures = FailureLog()
+        self._failed = False
 
     def __len__(self) -> int:
         return len(self._backlog)
@@ -84,25 +98,58 @@ class Stalls:
         self._markers.pop(connection, None)
         self._end_credit(connection)
 
-    def measure(self, now: float) -> None:
-        """Once a second: whoever took or sent something meanwhile starts anew."""
-        self._grant_anew()
-        for connection in self._backlog.members:
-            size = _size(connection, exactly=True)
-            marker = progress(connection.transport, -size)
-            if marker - self._markers.get(connection, marker) >= _FLOWING:
-                size = self._credited(connection, size, marker + _AGAIN)
-            self._markers[connection] = marker
-            patient = connection.state is ReadState.TUNNEL
-            moved = self._backlog.measured(connection, Holding(size, marker, patient), now)
-            if moved and connection.deadline is not None and connection.state in _RESPONDING:
-                connection.deadline = now + self._limits.stall_seconds
-        for connection in self._backlog.members[:1]:
-            self._keep_budget(connection.address, now)
+    def measure(self) -> None:
+        """Once a second: whoever took or sent something meanwhile starts anew. Crowds are measured bit by bit."""
+        self.stop()
+        self._measure_each(self._unmeasured)
+        if not self._failed:
+            self._failures.worked(_MEASURING)
+        self._failed = False
+        for connection in [one for one in self._credits if one not in self._backlog]:
+            self._end_credit(connection)
         self._after_a_crowd()
         if self._cut:
             self._log.warn("Disconnected {count} stalled clients that held memory", count=self._cut)
             self._cut = 0
+        members = self._backlog.members
+        self._unmeasured = iter(members)
+        self._measure_some(_ROUND * _SLICE / max(len(members), _SLICE))
+
+    def stop(self) -> None:
+        """Measure nobody until the next second."""
+        if self._next_slice is not None and self._next_slice.active():
+            self._next_slice.cancel()
+        self._next_slice = None
+
+    def _measure_some(self, pause: float) -> None:
+        some = tuple(islice(self._unmeasured, _SLICE))
+        if some:
+            self._next_slice = self._clock.callLater(pause, self._measure_some, pause)
+        self._measure_each(some)
+
+    def _measure_each(self, some: Iterable[Connection]) -> None:
+        for connection in some:
+            try:
+                self._measure(connection)
+            except Exception:
+                self._failed = True
+                self._failures.failed(_MEASURING)
+
+    def _measure(self, connection: Connection) -> None:
+        if connection not in self._backlog:
+            return
+        now = self._clock.seconds()
+        self._end_credit(connection)
+        size = _size(connection, exactly=True)
+        marker = progress(connection.transport, -size)
+        if marker - self._markers.get(connection, marker) >= _FLOWING:
+            size = self._credited(connection, size, marker + _AGAIN)
+        self._markers[connection] = marker
+        patient = connection.state is ReadState.TUNNEL
+        moved = self._backlog.measured(connection, Holding(size, marker, patient), now)
+        if moved and connection.deadline is not None and connection.state in _RESPONDING:
+            connection.deadline = now + self._limits.stall_seconds
+        self._keep_budget(connection.address, now)
 
     def _credited(self, connection: Connection, size: int, until: int) -> int:
         """What one counts for that flows and holds `size`: its objects alone, while there is credit for that."""
@@ -116,10 +163,6 @@ class Stalls:
     def _end_credit(self, connection: Connection) -> None:
         if (credit := self._credits.pop(connection, None)) is not None:
             self._credit_left += credit.size
-
-    def _grant_anew(self) -> None:
-        self._credits.clear()
-        self._credit_left = _CREDIT_SHARE * self._limits.stalled_bytes
 
     def _after_a_crowd(self) -> None:
         """Once most of what was held is free again, return it: the heap keeps it otherwise."""

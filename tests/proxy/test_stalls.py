@@ -195,6 +195,74 @@ class FlowTests(SynchronousTestCase):
         self.assertEqual(self.living([self.reader(number) for number in range(4)]), 4)
 
 
+class MeasuringTests(SynchronousTestCase):
+    """A crowd is measured bit by bit, so that nobody waits meanwhile."""
+
+    COUNT = 44
+
+    def setUp(self) -> None:
+        self.asked: list[int] = []
+        self.rig = Rig(buffered=self.buffered)
+        self.addCleanup(self.rig.stop)
+        self.clients = []
+        for number in range(self.COUNT):
+            self.clients.append(self.rig.ask(get("/notes/"), f"192.0.2.{number}"))
+            self.rig.modules.newest.deliver(b"HTTP/1.1 200 OK\r\nContent-Length: 8000000\r\n\r\nsome")
+            self.clients[-1].producer.pauseProducing()
+
+    def buffered(self, local: int, remote: int) -> int:
+        self.asked.append(remote)
+        return 1000
+
+    def seconds(self, count: float) -> list[int]:
+        """How many are measured at once, when any are."""
+        found = []
+        for _ in range(round(count * 64)):
+            before = len(self.asked)
+            self.rig.clock.advance(1 / 64)
+            found.append(len(self.asked) - before)
+        return [count for count in found if count]
+
+    def test_all_of_them_within_each_second(self) -> None:
+        self.seconds(1)
+        for _ in range(3):
+            self.assertEqual(sorted(self.seconds(1)), [4, 8, 8, 8, 8, 8])
+
+    def test_those_that_move_or_leave_meanwhile_are_left_out(self) -> None:
+        self.seconds(1)
+        for client in self.clients[10:20]:
+            client.producer.resumeProducing()
+        for client in self.clients[30:]:
+            client.hang_up()
+        self.assertEqual(sum(self.seconds(63 / 64)), 12)
+
+    def test_the_rest_in_the_next_second_if_the_hub_was_busy(self) -> None:
+        self.seconds(1)
+        self.asked.clear()
+        self.rig.clock.advance(1.0)
+        self.assertEqual(len(self.asked), self.COUNT)
+
+    def test_a_failure_is_logged_once_and_the_others_are_measured(self) -> None:
+        failing = self.buffered
+
+        def fails_once_in_a_round(local: int, remote: int) -> int:
+            if len(self.asked) % self.COUNT == 20:
+                self.asked.append(remote)
+                raise RuntimeError("no such socket")
+            return failing(local, remote)
+
+        self.rig.front._pools[next(iter(self.rig.front._pools))]._buffered = fails_once_in_a_round
+        self.assertEqual(sum(self.seconds(3 + 63 / 64)), 3 * self.COUNT)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_nobody_is_measured_once_the_front_stops(self) -> None:
+        self.seconds(1)
+        self.rig.front.drain(0.1)
+        self.rig.clock.advance(0.2)
+        self.asked.clear()
+        self.assertEqual((self.seconds(2), self.rig.clock.getDelayedCalls()), ([], []))
+
+
 class RemainsTests(SynchronousTestCase):
     def test_what_is_closed_is_freed_at_once(self) -> None:
         """Not when the collector of cycles comes by, which after a crowd takes minutes."""
