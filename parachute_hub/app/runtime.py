@@ -26,7 +26,7 @@ from parachute_hub.app.restart_in_place import heed_signals
 from parachute_hub.confinement.gateway import Gateway
 from parachute_hub.confinement.kernel import Confiner, Kernel
 from parachute_hub.elsewhere.links import Links
-from parachute_hub.events import Bus, Event, JobChanged, ModuleChanged, Notice, NumberedEvent, RegistryChanged
+from parachute_hub.events import Bus, Event, JobChanged, LogHead, ModuleChanged, Notice, NumberedEvent, RegistryChanged
 from parachute_hub.modules import assembly
 from parachute_hub.modules.definition import permissions
 from parachute_hub.modules.definition.catalog import PERCENT, BadCatalog, Catalog, load
@@ -49,6 +49,7 @@ from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.pinned import loopback_agent
 from parachute_hub.system.public_addresses import is_nearby, is_public
 from parachute_hub.system.records import frozen
+from parachute_hub.system.timers import Rest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +84,7 @@ def build_engine(
     """Create the engine without starting anything. `variables` are more `PARACHUTE_ENV_*` for modules."""
     bus = Bus()
     bus.subscribe(_tell)
-    bus.subscribe(lambda _: core.rest.attend())
+    bus.subscribe(partial(end_rest, core.rest))
     kernel = Kernel.find()
     confiner = Confiner(kernel=kernel, forbidden=_forbidden(core.settings.home))
     on_disk = assembly.files(_outside(core, bus, origins, confiner))
@@ -189,6 +190,12 @@ def _tell(numbered: NumberedEvent) -> None:
     """Log notices for the operator."""
     if isinstance(numbered.event, Notice):
         _log.warn("{text}", text=numbered.event.text)
+
+
+def end_rest(rest: Rest, numbered: NumberedEvent) -> None:
+    """A change of anything makes the hub attentive. A line in a module's log is none: some write one each minute."""
+    if not isinstance(numbered.event, LogHead):
+        rest.attend()
 
 
 def _follow(

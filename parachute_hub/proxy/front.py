@@ -1,6 +1,4 @@
-"""The front: everything that listens on the hub's port. It routes, records, enforces deadlines, and drains on
-shutdown.
-"""
+"""The front: everything that listens on the hub's port. It routes, records, enforces deadlines, drains on shutdown."""
 
 import math
 from collections.abc import Callable
@@ -26,7 +24,7 @@ from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.metrics import Metrics
 from parachute_hub.proxy.model import HasSession, ModuleStates, ModuleView, NoTokenChecker, Remote, TokenChecker
 from parachute_hub.proxy.module_cookies import CookieLedger
-from parachute_hub.proxy.plan import ModuleRequest, Plan, Planner
+from parachute_hub.proxy.plan import ModuleRequest, Plan, Planner, is_use
 from parachute_hub.proxy.pool import Pool
 from parachute_hub.proxy.routes import NOT_FOUND, ErrorResponse, Table, ToSite
 from parachute_hub.proxy.shares import Room, Shares
@@ -56,7 +54,7 @@ class NoModules:
 
 @frozen(kw_only=True)
 class Backend:
-    """The front's collaborators: routing, access, module state, room in vaults. `began` is called for each request."""
+    """The front's collaborators: routing, access, module state, room in vaults. `began` is called for each use."""
 
     table: Callable[[], Table]
     modules: ModuleStates
@@ -94,8 +92,7 @@ class Front(Factory):
         self.limits = limits or Limits()
         self.metrics = metrics or Metrics()
         self.now = clock.seconds()
-        self.draining = False
-        self.holding = self.keeping = False
+        self.draining = self.holding = self.keeping = False
         self.attach = attach
         self.backend = backend
         self._planner = Planner(hops=hops, target_bytes=self.limits.target_bytes)
@@ -171,8 +168,10 @@ class Front(Factory):
 
     def plan(self, peer: str, raw: bytes, tls: bool) -> Plan:
         """The routing decision for a request head. Raises BadMessage."""
-        self.backend.began()
-        return self._planner.plan(self.backend.table(), peer, raw, tls)
+        plan = self._planner.plan(self.backend.table(), peer, raw, tls)
+        if type(plan.decision) is not ToSite or is_use(plan.request.target):
+            self.backend.began()
+        return plan
 
     def dispatch(self, connection: Connection, plan: Plan) -> Handler | ErrorResponse:
         """The handler for the request, or an immediate response."""

@@ -56,7 +56,7 @@ class NoticesTests(SynchronousTestCase):
 
     def wait_for(self, condition: Callable[[], bool], what: str) -> None:
         """While somebody uses the hub, which looks for problems less often otherwise."""
-        self.hub.wait_for(lambda: self.hub.client.health() and condition(), what)
+        self.hub.wait_for(lambda: self.hub.client.call("GET", "/api/hub") and condition(), what)
 
     def pushed(self, browser: Browser) -> list[str]:
         bodies = [body for path, _, body in self.services.requests if path == "/push"]

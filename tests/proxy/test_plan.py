@@ -1,5 +1,8 @@
 """A plan is reused only for the same bytes, and never replaces checks of what may have changed."""
 
+from functools import partial
+
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.proxy.head import BadMessage
@@ -178,3 +181,23 @@ class TrustTests(SynchronousTestCase):
             planner.forget()
             caller = planner.plan(TABLE, peer, raw, tls).caller
             self.assertEqual((caller.address, caller.scheme), (address, scheme), (trusted, peer, tls))
+
+
+class UseTests(SynchronousTestCase):
+    """What counts as use, and ends the rest of a hub that nobody uses."""
+
+    def test_what_programs_ask_by_themselves_is_no_use(self) -> None:
+        for target, used in (
+            ("/health", 0),
+            ("/.well-known/jwks.json", 0),
+            (f"https://{HOST}/health", 0),
+            ("/health?x", 1),
+            ("/healthy", 1),
+            ("/admin/", 1),
+            ("/notes/health", 1),
+        ):
+            began: list[str] = []
+            rig = Rig()
+            rig.front.backend = evolve(rig.front.backend, began=partial(began.append, target))
+            rig.ask(get(target))
+            self.assertEqual(began, [target] * used, target)
