@@ -36,6 +36,11 @@ FRAME_READ = 64
 # What a module's kernel side holds depends on it: the buffer for sending has room for a multiple of the segments that
 # were acknowledged, each rounded up to a power of two after 900 bytes of overhead.
 _SEGMENT = 1400
+# For connections within this machine, where nothing is congested: BBR, the default of some systems, would send in a
+# pace of its own. Any process may choose this one on Linux, see tcp(7).
+_NO_PACE = (socket.IPPROTO_TCP, 13, b"reno")
+# Where a client on this machine connects from.
+_HERE = frozenset(("127.0.0.1", "::1", "::ffff:127.0.0.1"))
 # Numbers of Linux; elsewhere they mean nothing and are refused.
 _KEEPIDLE, _KEEPINTVL, _WINDOW_CLAMP, _INFO, _USER_TIMEOUT, _NOTSENT_LOWAT = 4, 5, 10, 11, 18, 25
 # In struct tcp_info: bytes acknowledged and bytes received, each of 64 bits; the state CLOSE.
@@ -74,6 +79,7 @@ def keep_little_unread(connector: object) -> None:
             (socket.SOL_SOCKET, socket.SO_RCVBUF, _FIRST_UNREAD),
             (socket.IPPROTO_TCP, socket.TCP_MAXSEG, _SEGMENT),
             (socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT),
+            _NO_PACE,
         )
 
 
@@ -100,6 +106,8 @@ def trust_reader(client: Socket, module: Socket) -> None:
     module.bufferSize = STREAM_READ
     if hasattr(client, "socket"):
         _set(client.socket, (socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT))
+        if client.getPeer().host in _HERE:
+            _set(client.socket, _NO_PACE)
     _let_unread(module, _UNREAD)
 
 
@@ -128,7 +136,7 @@ def splice(source: Socket, target: Socket, count: int, passed: Callable[[int], N
     return count >= _LONG and isinstance(source, PolledSocket) and source.splice(target, count, passed)
 
 
-def _set(handle: socket.socket, *options: tuple[int, int, int]) -> None:
+def _set(handle: socket.socket, *options: tuple[int, int, int | bytes]) -> None:
     for level, option, value in options:
         with contextlib.suppress(OSError):
             handle.setsockopt(level, option, value)

@@ -4,20 +4,25 @@ import contextlib
 import errno
 import fcntl
 import os
+import socket
 from collections.abc import Callable
 from typing import Any
 from unittest import skipUnless
 
 from twisted.internet import reactor
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import ClientFactory, Factory
 from twisted.trial.unittest import TestCase
 
+from parachute_hub.proxy import transport
 from parachute_hub.proxy.poller import Poller
 from parachute_hub.proxy.splice import CAPACITY, Pipes
+from parachute_hub.proxy.transport import keep_little_unread, trust_reader
 from tests.contracts.test_poller import LONG, Far, HalfNear, Near, all_of, turn
 
 REAL: Any = reactor
 ALL = 10**6
+# Of Linux.
+TCP_CONGESTION = 13
 
 
 def refusing(number: int) -> Callable[..., Any]:
@@ -27,6 +32,14 @@ def refusing(number: int) -> Callable[..., Any]:
         raise OSError(number, os.strerror(number))
 
     return refused
+
+
+def congestion_control(handle: socket.socket) -> bytes:
+    return handle.getsockopt(socket.IPPROTO_TCP, TCP_CONGESTION, 16).rstrip(b"\0")
+
+
+class _Attempt(ClientFactory):
+    noisy = False
 
 
 class Gate:
@@ -106,6 +119,22 @@ class SpliceTests(TestCase):
                 break
             await turn(1)
         self.assertEqual(bytes(self.client.taken), data)
+
+    async def test_nothing_within_this_machine_is_paced(self) -> None:
+        """Where BBR is the default, a download takes a third longer. A client elsewhere keeps the system's choice."""
+        module, client = self.source.transport, self.target.transport
+        self.patch(transport, "_HERE", frozenset())
+        usual = congestion_control(client.socket)
+        trust_reader(client, module)
+        self.assertEqual(congestion_control(client.socket), usual)
+        self.patch(transport, "_HERE", frozenset({client.getPeer().host}))
+        trust_reader(client, module)
+        self.assertEqual(congestion_control(client.socket), b"reno")
+        connector = REAL.connectTCP("127.0.0.1", 9, _Attempt())
+        keep_little_unread(connector)
+        self.assertEqual(congestion_control(connector.transport.getHandle()), b"reno")
+        connector.stopConnecting()
+        await turn()
 
     async def test_a_run_passes_unread_and_what_follows_is_read(self) -> None:
         self.assertTrue(self.splice(len(LONG)))
