@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -42,11 +41,12 @@ class AuditTests(SynchronousTestCase):
     def waited_for(self, *expected: Entry) -> list[Entry]:
         """Entries of requests and operations are written right after their answers."""
         found: list[Entry] = []
-        for _ in range(100):
-            found += self.news()
-            if set(expected) <= set(found):
-                break
-            time.sleep(0.05)
+
+        def there() -> bool:
+            found.extend(self.news())
+            return set(expected) <= set(found)
+
+        self.hub.wait_for(there, f"{expected} in the record; it has {found}")
         self.assertEqual([entry for entry in found if entry in expected], list(expected), found)
         return found
 

@@ -26,7 +26,7 @@ class FreshHub(SynchronousTestCase):
             self.assertEqual((closed.status, closed.json()["error"]), (503, "setup_required"), path)
         page = fetch(f"{fresh.url}/", headers={"Accept": "text/html"})
         self.assertEqual((page.status, page.headers["location"]), (302, "/admin/setup"))
-        self.assertIn("parachute-bootstrap-", fresh.log())
+        fresh.wait_for(lambda: "parachute-bootstrap-" in fresh.log(), "the banner")
         token = fresh.log().partition("parachute-bootstrap-")[2].split()[0]
         for path in ("/admin/setup", "/health", "/"):
             self.assertNotIn(token, fetch(fresh.url + path).body.decode())
@@ -127,7 +127,8 @@ class FullDisk(SynchronousTestCase):
             lambda: answers(self.hub) and fetch(f"{self.hub.url}/health").json()["phase"] == "up", "the hub"
         )
         self.assertTrue(fetch(f"{self.hub.url}/health").json()["db"].startswith("error"))
-        self.assertIn("its note could not be written: No space left on device", self.hub.log())
+        said = "its note could not be written: No space left on device"
+        self.hub.wait_for(lambda: said in self.hub.log(), "the reason in the log")
         self.hub.wait_for(lambda: fetch(f"{self.hub.url}/hello").status == 200, "hello to answer")
 
 

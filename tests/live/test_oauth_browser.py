@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from playwright.sync_api import Page, Request, Route
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.browser.browser import PHONE, chromium, confirm_by_password, findings, picture, window
+from tests.browser.browser import PHONE, chromium, confirm_by_password, findings, picture, until, window
 from tests.live.harness import OWNER, HubProcess, fetch
 from tests.live.oauth_rig import vault_hub
 from tests.requirements import program, requires
@@ -234,13 +234,15 @@ class ConsentTests(SynchronousTestCase):
                 page.goto(self.ask(scope="vault:read"))
                 self.sign_in(page)
                 self.allow(page)
-                for _ in range(50):
-                    page.wait_for_timeout(100)
-                    if any(url.startswith(f"{scheme}:") for url in seen):
-                        break
-                (sent,) = [url for url in seen if url.startswith(f"{scheme}:")]
+                sent = self.called(page, seen, f"{scheme}:")
                 if scheme == "cursor":
                     self.assertIn("code=", sent)
+
+    def called(self, page: Page, seen: list[str], scheme: str) -> str:
+        """The one address of this scheme that the browser gave to the system."""
+        until(page, lambda: any(url.startswith(scheme) for url in seen), f"a call of {scheme}")
+        (sent,) = [url for url in seen if url.startswith(scheme)]
+        return sent
 
     def test_a_client_in_a_popup(self) -> None:
         """Its window is cut off: no module's page can reach the consent. Its callback speaks to its own page."""

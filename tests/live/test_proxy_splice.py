@@ -248,7 +248,7 @@ class SpliceTests(SynchronousTestCase):
         with self.assertRaises(TimeoutError):
             while sent < SIZE * 8:
                 sent += client.send(BODY[sent % SIZE : sent % SIZE + MB])
-        self.assertIn("pipe", self.links())
+        self.until(lambda: "pipe" in self.links())
         client.settimeout(PATIENCE)
         self.module.go_on.set()
         while sent < SIZE * 8:
