@@ -150,6 +150,8 @@ class Problems:
 
     def _found(self, check: Check, problems: Sequence[Problem]) -> None:
         found = {problem.key: problem for problem in problems}
+        # A check that found something may want to look again sooner.
+        self._due[check.name] = min(self._due[check.name], self.clock.seconds() + check.period)
         if _own_key(check) not in found:
             self._failures.worked(f"The check {check.name}")
         noted = any([self._stands(problem) for problem in found.values()])

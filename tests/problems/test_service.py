@@ -93,6 +93,17 @@ class ProblemsTests(SynchronousTestCase):
         slow.slow.callback([])
         self.assertTrue(self.problems.complete)
 
+    def test_a_check_that_found_something_may_look_again_sooner(self) -> None:
+        answer: Deferred[Sequence[Problem]] = Deferred()
+        self.check.period, self.check.slow = 6 * 3600.0, answer
+        self.problems.tick()
+        self.check.period, self.check.slow = 300.0, None
+        answer.callback([problem()])
+        for seconds, looks in ((0, 1), (280, 1), (20, 2)):
+            self.clock.advance(seconds)
+            self.problems.tick()
+            self.assertEqual(self.check.looks, looks, seconds)
+
     def test_a_dismissal_holds_until_the_problem_changes(self) -> None:
         for name, changed in (("severity", problem(severity="warning")), ("essence", problem(essence="2.0"))):
             self.looked(problem())
