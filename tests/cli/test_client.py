@@ -201,7 +201,10 @@ class ClientTests(SynchronousTestCase):
 
     def test_names_from_people_are_quoted(self) -> None:
         """Names cannot escape from the path."""
-        self.assertEqual(module_path("../x/y", "install"), "/api/modules/..%2Fx%2Fy/install")
+        self.assertEqual(module_path("a b?c#d%2e", "install"), "/api/modules/a%20b%3Fc%23d%252e/install")
+        for name in ("../x/y", "x/", ".", ".."):
+            with self.assertRaisesRegex(CommandError, "There is no module"):
+                module_path(name, "install")
 
     def test_all_modules_are_upgraded_to_what_the_registry_has_now(self) -> None:
         """One failure does not stop the others; having nothing to do is reported; JSON is one document."""
