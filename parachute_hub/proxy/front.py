@@ -24,7 +24,7 @@ from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.metrics import Metrics
 from parachute_hub.proxy.model import HasSession, ModuleStates, ModuleView, NoTokenChecker, Remote, TokenChecker
 from parachute_hub.proxy.module_cookies import CookieLedger
-from parachute_hub.proxy.plan import ModuleRequest, Plan, Planner, is_use
+from parachute_hub.proxy.plan import HEALTH, ModuleRequest, Plan, Planner, is_use
 from parachute_hub.proxy.pool import Pool
 from parachute_hub.proxy.routes import NOT_FOUND, ErrorResponse, Table, ToSite
 from parachute_hub.proxy.shares import Room, Shares
@@ -37,8 +37,6 @@ from parachute_hub.proxy.vetted import VettedExchange
 from parachute_hub.system.records import frozen
 from parachute_hub.system.timers import FailureLog
 
-# Platforms restart a hub that does not answer it.
-_HEALTH = b"/health"
 _CONTROL = b"/.parachute/host"
 
 
@@ -182,7 +180,7 @@ class Front(Factory):
             limit = self.limits.site_body_limit(request.target)
             if (request.length or 0) > limit:
                 return ErrorResponse(413, "too_large", f"Send at most {limit // 1024} KiB here.", close=True)
-            share = self._own_pages.take(caller.address, always=request.target == _HEALTH)
+            share = self._own_pages.take(caller.address, always=request.target == HEALTH)
             if share is None:
                 return access_rules.TOO_MANY_REQUESTS
             return SiteChannel(connection, request, caller, share, self._site, self).allow(limit)

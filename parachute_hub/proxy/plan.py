@@ -23,7 +23,8 @@ from parachute_hub.system.records import define
 _MOST_PLANS = 256
 _LONGEST_HEAD = 4096
 
-_HEALTH = b"/health"
+# Platforms restart a hub that does not answer it.
+HEALTH = b"/health"
 _DOCUMENTS = b"/.well-known/"
 
 _HEAD = b"%b %b HTTP/1.1\r\n%b%b\r\n%b"
@@ -72,7 +73,7 @@ def is_use(target: bytes) -> bool:
     """Whether somebody uses the hub who asks it for this. Platforms ask for its health, and modules for its keys, all
     day by themselves; both are answered from memory.
     """
-    return not (target == _HEALTH or target.startswith(_DOCUMENTS))
+    return not (target == HEALTH or target.startswith(_DOCUMENTS))
 
 
 class _Sender(NamedTuple):

@@ -6,7 +6,7 @@ from functools import lru_cache, partial
 
 from parachute_hub.system.networks import network_of
 
-# Where a tunnel or a proxy on this machine connects from.
+# Where clients on this machine connect from, such as a tunnel or a proxy that many people come through.
 EVERYBODY = frozenset(("127.0.0.1", "::1", "::ffff:127.0.0.1"))
 network = lru_cache(4096)(network_of)
 # Bytes of the objects for a request that waits.

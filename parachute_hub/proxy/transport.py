@@ -14,6 +14,7 @@ from twisted.internet.tcp import Connector
 
 from parachute_hub.proxy.interfaces import Socket
 from parachute_hub.proxy.poller import PolledSocket
+from parachute_hub.proxy.shares import EVERYBODY
 
 # Read size in bytes. A transport buffers as much for a slow reader before it pauses the producer, so a client's
 # transport has little until it has taken PROVEN bytes of a response. Large reads save a
@@ -39,8 +40,6 @@ _SEGMENT = 1400
 # For connections within this machine, where nothing is congested: BBR, the default of some systems, would send in a
 # pace of its own. Any process may choose this one on Linux, see tcp(7).
 _NO_PACE = (socket.IPPROTO_TCP, 13, b"reno")
-# Where a client on this machine connects from.
-_HERE = frozenset(("127.0.0.1", "::1", "::ffff:127.0.0.1"))
 # Numbers of Linux; elsewhere they mean nothing and are refused.
 _KEEPIDLE, _KEEPINTVL, _WINDOW_CLAMP, _INFO, _USER_TIMEOUT, _NOTSENT_LOWAT = 4, 5, 10, 11, 18, 25
 # In struct tcp_info: bytes acknowledged and bytes received, each of 64 bits; the state CLOSE.
@@ -106,7 +105,7 @@ def trust_reader(client: Socket, module: Socket) -> None:
     module.bufferSize = STREAM_READ
     if hasattr(client, "socket"):
         _set(client.socket, (socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT))
-        if client.getPeer().host in _HERE:
+        if client.getPeer().host in EVERYBODY:
             _set(client.socket, _NO_PACE)
     _let_unread(module, _UNREAD)
 

@@ -123,11 +123,11 @@ class SpliceTests(TestCase):
     async def test_nothing_within_this_machine_is_paced(self) -> None:
         """Where BBR is the default, a download takes a third longer. A client elsewhere keeps the system's choice."""
         module, client = self.source.transport, self.target.transport
-        self.patch(transport, "_HERE", frozenset())
+        self.patch(transport, "EVERYBODY", frozenset())
         usual = congestion_control(client.socket)
         trust_reader(client, module)
         self.assertEqual(congestion_control(client.socket), usual)
-        self.patch(transport, "_HERE", frozenset({client.getPeer().host}))
+        self.patch(transport, "EVERYBODY", frozenset({client.getPeer().host}))
         trust_reader(client, module)
         self.assertEqual(congestion_control(client.socket), b"reno")
         connector = REAL.connectTCP("127.0.0.1", 9, _Attempt())
