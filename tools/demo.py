@@ -13,6 +13,7 @@ from typing import Any
 
 from parachute_hub.cli.client import HubClient
 from parachute_hub.cli.progress import ProgressPrinter, follow
+from tests.live.ports import free_port
 from tools.pack_examples import pack_all
 
 ROOT = Path(__file__).parent.parent
@@ -81,16 +82,6 @@ def demo(folder: Path, catalog: Path) -> None:
         hub.terminate()
         hub.wait(PATIENCE)
     say("stopped the hub; nothing is left running")
-
-
-def free_port() -> int:
-    """A free port."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

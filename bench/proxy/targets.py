@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from attrs import frozen
 
 from parachute_hub.modules.packages import bun
+from tests.live.ports import free_port
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -73,14 +74,6 @@ class Target:
 def on_load_core(command: list[str]) -> list[str]:
     """The command, pinned away from the proxy's core."""
     return ["taskset", "-c", _LOAD_CORE, *command]
-
-
-def free_port() -> int:
-    """A free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

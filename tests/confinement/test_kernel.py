@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.confinement.kernel import Calls, Confiner, Kernel, NotConfined
 from parachute_hub.confinement.rules import SYSTEM_FOLDERS, Rules
+from tests.live.ports import free_port
 from tests.requirements import requires, right
 
 KERNEL = Kernel.find()
@@ -125,6 +126,7 @@ class ConfinerTests(SynchronousTestCase):
         self.assertGreater(int(tasks), rules.tasks)
 
     def test_only_granted_ports_are_reachable(self) -> None:
+        granted, other = free_port(), free_port()
         script = (
             "import socket as s\n"
             "def t(*a, port=None):\n"
@@ -133,11 +135,12 @@ class ConfinerTests(SynchronousTestCase):
             "        if port: x.bind(('127.0.0.1', port))\n"
             "        return 'ok'\n"
             "    except OSError as e: return e.errno\n"
-            "print(t(s.AF_UNIX), t(s.AF_INET, s.SOCK_DGRAM), t(s.AF_INET, port=39999), t(s.AF_INET, port=39998))"
+            "print(t(s.AF_UNIX), t(s.AF_INET, s.SOCK_DGRAM), "
+            f"t(s.AF_INET, port={granted}), t(s.AF_INET, port={other}))"
         )
         python = os.path.dirname(os.path.realpath(sys.executable))
         reads = (*SYSTEM_FOLDERS, os.path.dirname(python))
-        rules = evolve(self.rig.rules, reads=reads, bind=(39999,))
+        rules = evolve(self.rig.rules, reads=reads, bind=(granted,))
         said = self.rig.says(f'{os.path.realpath(sys.executable)} -I -S -c "{script}"', rules)
         self.assertEqual(said, "97 13 ok 13\n" if KERNEL.abi >= 4 else "97 13 ok ok\n")
 
@@ -151,7 +154,7 @@ class ConfinerTests(SynchronousTestCase):
             "    except OSError: return 'no'\n"
             f"print(t(lambda: open('{self.rig.other}/file')), t(lambda: os.truncate('{self.rig.other}/file', 0)),\n"
             f"    t(lambda: open('{self.rig.other}/file', 'w')), t(lambda: os.rename('{self.rig.other}/file', 'x')),\n"
-            "    t(lambda: s.socket().bind(('127.0.0.1', 39997))), t(lambda: os.kill(PID, 0)))"
+            f"    t(lambda: s.socket().bind(('127.0.0.1', {free_port()}))), t(lambda: os.kill(PID, 0)))"
         ).replace("PID", str(os.getpid()))
         rules = evolve(self.rig.rules, reads=(*SYSTEM_FOLDERS, os.path.dirname(os.path.dirname(python))))
         for abi in range(1, min(KERNEL.abi, 7) + 1):

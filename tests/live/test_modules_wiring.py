@@ -11,11 +11,12 @@ from parachute_hub.modules.definition.catalog import Catalog
 from parachute_hub.modules.launch.environment import parse_dotenv
 from parachute_hub.modules.operations.install import InstallRequest
 from tests.live.modules_rig import Rig, run
+from tests.live.ports import free_port
 from tests.modules.homes import write
 from tests.support.npm import files_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-PORTS = {"vault": 27401, "scribe": 27402}
+PORTS = {"vault": free_port(), "scribe": free_port()}
 
 
 class Together(TestCase):
