@@ -162,12 +162,13 @@ class HubProcess:
 
     def end(self) -> None:
         """Clean up whatever state the test left."""
-        if self.process is not None and self.process.poll() is None:
+        process = self.process
+        if process is not None and process.poll() is None:
             try:
                 self.stop()
             except subprocess.TimeoutExpired:
-                if self.process is not None:
-                    self.process.kill()
+                process.kill()
+                process.wait(10)
 
 
 def registry(test: SynchronousTestCase, packs: Path = PACKS) -> str:

@@ -82,7 +82,7 @@ class EventTests(SynchronousTestCase):
         assert nginx is not None
         self.start([nginx, "-c", str(config), "-e", str(self.folder / "error.log")], port)
         self.module.go_on.clear()
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:
             client.sendall(b"GET /echo/events HTTP/1.1\r\nHost: hub.test\r\nConnection: close\r\n\r\n")
             taken = b""
             while b"data: first" not in taken:

@@ -1,7 +1,8 @@
 // A module of a whole hub that goes wrong when asked over HTTP: /hang (a busy loop), /flood (its log, without end),
 // /grow (takes 200 MB more), /slow (answers after a second), /burn (computes from then on, and answers).
-// While the file `exits` lies in the hub's home it ends as soon as it is started.
+// While the file `exits` lies in the hub's home it ends as soon as it is started; while `waits` does, it does not listen.
 if (await Bun.file(`${process.env.PARACHUTE_HOME}/exits`).exists()) process.exit(3)
+while (await Bun.file(`${process.env.PARACHUTE_HOME}/waits`).exists()) await Bun.sleep(20)
 
 const line = "x".repeat(199)
 
