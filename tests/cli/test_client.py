@@ -193,10 +193,10 @@ class ClientTests(SynchronousTestCase):
                 self.send_response(200)
                 self.end_headers()
                 self.wfile.write(b"one\n")
-                time.sleep(0.3)
+                time.sleep(1.5)
                 self.wfile.write(b"two\n")
 
-        self.patch(client_module, "TIMEOUT", 0.1)
+        self.patch(client_module, "TIMEOUT", 1.0)
         self.assertEqual(list(self.serve(handling=Quiet).lines("/api/modules/toy/logs?follow=1")), ["one", "two"])
 
     def test_names_from_people_are_quoted(self) -> None:

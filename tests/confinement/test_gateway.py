@@ -217,6 +217,8 @@ class GatewayTests(TestCase):
 
         self.patch(self.gateway, "resolve", never)
         visits = [await self.collector(self.connect("api.test").encode()) for _ in range(5)]
+        while len(begun) < gateway.MOST_LOOKUPS:
+            await deferLater(self.reactor, 0.01)
         await deferLater(self.reactor, 0.1)
         for visit in visits:
             await self.leave(visit)

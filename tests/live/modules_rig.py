@@ -92,7 +92,9 @@ class Rig:
 
     @classmethod
     def start(cls, home: Path | None = None, registry: NpmRegistry | None = None, **options: Any) -> "Rig":
-        """Start; `home` and `registry` may be those of an earlier one."""
+        """Start; `home` and `registry` may be those of an earlier one. Modules are expected to answer within `late`
+        seconds.
+        """
         home = home or Path(tempfile.mkdtemp(prefix="parachute-modules-"))
         if registry is None:
             registry = NpmRegistry(CLOCK)
@@ -111,6 +113,7 @@ class Rig:
         )
         Home(home).prepare()
         catalog = options.pop("catalog", Catalog((entry(), entry("other"))))
+        timing = Timing(late=options.pop("late", Timing().late))
         outside = ModuleDependencies(
             reactor=CLOCK,
             around=around,
@@ -138,7 +141,7 @@ class Rig:
                 log_folder=home / "hub" / "logs",
                 mask=masker,
                 random=Random(1).random,
-                timing=Timing(late=1.0),
+                timing=timing,
             )
         )
         supervisor.startService()

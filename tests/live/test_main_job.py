@@ -3,14 +3,13 @@
 import os
 import signal
 import socket
-import time
 from typing import Any
 
 import psutil
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.cli.client import CommandError, HubRefused
-from tests.live.harness import HubProcess, fetch, gone, hub, packed_examples, registry
+from tests.live.harness import PATIENCE, HubProcess, fetch, gone, hub, packed_examples, registry
 from tests.live.ports import free_port
 
 CATALOG_OF_NAMES = """{"modules": [
@@ -150,7 +149,7 @@ class SecondHub(SynchronousTestCase):
         second = HubProcess(home=first.home, environment=first.environment)
         before = len(first.log())
         process = second.spawn()
-        self.assertEqual(process.wait(20), 1)
+        self.assertEqual(process.wait(PATIENCE), 1)
         said = first.log()[before:]
         self.assertIn(f"pid {first.process.pid}" if first.process else "", said)
         self.assertNotIn("Traceback", said)
@@ -161,7 +160,7 @@ class SecondHub(SynchronousTestCase):
         first = hub(self).start()
         second = hub(self, port=first.port)
         process = second.spawn()
-        self.assertEqual(process.wait(20), 1)
+        self.assertEqual(process.wait(PATIENCE), 1)
         self.assertIn(str(first.port), second.log())
         self.assertEqual(len(second.log().strip().splitlines()), 1)
 
@@ -169,6 +168,4 @@ class SecondHub(SynchronousTestCase):
         """Nothing left behind blocks the next start."""
         first = hub(self).start()
         first.kill()
-        began = time.monotonic()
         first.start()
-        self.assertLess(time.monotonic() - began, 20)

@@ -38,7 +38,7 @@ class Upgrades(TestCase):
     timeout = 60 + 5 * BROKEN_UPGRADES
 
     def setUp(self) -> None:
-        self.rig = Rig.start(gate_seconds=1.5, settle_seconds=0.6)
+        self.rig = Rig.start(settle_seconds=0.6)
 
     def tearDown(self) -> Any:
         return run(lambda test: test.rig.stop())(self)
@@ -129,6 +129,8 @@ class Upgrades(TestCase):
 
     @run
     async def test_versions_that_do_not_work_are_taken_back(self) -> None:
+        await self.rig.stop()
+        self.rig = Rig.start(late=3.0, gate_seconds=3.0, settle_seconds=2.0)
         await self.install()
         broken = ((BROKEN, "cannot find my legs"), (HANGS, "did not answer within"), (DIES_SOON, "toy does not work"))
         for number, (server, words) in zip(range(BROKEN_UPGRADES), cycle(broken)):
@@ -174,7 +176,7 @@ class Upgrades(TestCase):
         await self.rig.stop()
         tarball = Path(f"{self.mktemp()}.tgz").absolute()
         tarball.write_bytes(pack(module()))
-        self.rig = Rig.start(catalog=Catalog((entry(source=tarball),)), gate_seconds=1.5, settle_seconds=0.6)
+        self.rig = Rig.start(catalog=Catalog((entry(source=tarball),)), settle_seconds=0.6)
         request = InstallRequest(short="toy", package="@toys/toy", source=tarball)
         self.assertEqual((await self.rig.done(self.rig.modules.installer.install(request))).status, "succeeded")
         status = self.rig.supervisor.status("toy")

@@ -16,7 +16,7 @@ class NightTests(TestCase):
 
     def setUp(self) -> None:
         catalog = Catalog((entry(withdrawn={"1.1.0": "It loses notes."}),))
-        self.rig = Rig.start(catalog=catalog, gate_seconds=3.0, settle_seconds=0.3)
+        self.rig = Rig.start(catalog=catalog)
         self.now = 864_000.0
         modules = self.rig.modules
         self.updates = NightUpdates(

@@ -28,6 +28,8 @@ from tests.support.processes import FakeProcess, FakeReactor, FakeSystem
 
 REAL: Any = reactor
 EVENT = tuple[str, object]
+# Seconds until silence counts as no answer; whoever answers may take longer.
+SHORT, PATIENT = 0.4, 20.0
 
 
 class Recorder(Base):
@@ -186,7 +188,7 @@ class PortTests(TestCase):
         factory = Factory.forProtocol(lambda: Answerer(answer))
         port = REAL.listenTCP(0, factory, interface="127.0.0.1")
         try:
-            return await outcome(REAL, port.getHost().port)
+            return await outcome(REAL, port.getHost().port, SHORT if answer is None else PATIENT)
         finally:
             await port.stopListening()
             # The other side of a connection that was given up closes a turn later.
@@ -200,17 +202,17 @@ class PortTests(TestCase):
         return self.successResultOf(asked)
 
     async def test_nobody_listens(self) -> None:
-        self.assertEqual(await outcome(REAL, free_port()), self.fake({}))
+        self.assertEqual(await outcome(REAL, free_port(), PATIENT), self.fake({}))
 
     async def test_answers(self) -> None:
         for answer in (b"HTTP/1.1 200 OK\r\n\r\nsome", b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", b"hello", None):
             self.assertEqual(await self.real(answer), self.fake({80: answer}), answer)
 
 
-async def outcome(where: Any, port: int) -> object:
+async def outcome(where: Any, port: int, patience: float = SHORT) -> object:
     """The status, or why there is none."""
     try:
-        return (await ask(where, port, "/health", 0.4)).status
+        return (await ask(where, port, "/health", patience)).status
     except NoAnswer as why:
         return str(why), why.refused
 
