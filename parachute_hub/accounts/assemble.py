@@ -37,7 +37,6 @@ from parachute_hub.store.audit import Audit
 from parachute_hub.store.database import Database
 from parachute_hub.store.factors import Factors
 from parachute_hub.store.invites import Invites
-from parachute_hub.store.rows import Act
 from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.settings import StoredSettings
 from parachute_hub.store.throttles import Throttles
@@ -122,17 +121,15 @@ def build(
     clock: Clock,
     random: Random,
     older_hub: bool = False,
-    acted: Callable[[Act], None] | None = None,
 ) -> Accounts:
     """Create the accounts on a database, each service from the previous ones.
 
     `sealer` encrypts second factors, `jar` names the cookies. `links` adds rows to the account page, `apps` are a
     user's connected apps there. `verifier` checks what passkeys sign. `vaults` are those that people can be given,
     `exports` reads them out. `older_hub` is True if an older hub has used this home.
-    `acted` hears of each act once it is committed.
     """
     users, sessions, stored = Users(database), Sessions(database), StoredSettings(database)
-    audit, write = Audit(database, acted), database.write
+    audit, write = Audit(database), database.write
     trail = Trail(write, audit, clock)
     guard = AttemptThrottle(Throttles(database), sessions, clock)
     gate = SetupGate(users)

@@ -97,6 +97,7 @@ async def compose(core: ProcessContext, on: Foundation, entrance: Entrance) -> C
         vaults=care,
         reach=reach,
     )
+    accounts.audit.subscribe(lambda act: problems.problems.acted(act.action, act.outcome))
     audit.follow(engine.bus, accounts)
     await oauth.boot()
     on.oauth.keep(oauth)

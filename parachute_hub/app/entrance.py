@@ -76,7 +76,6 @@ def build_entrance(core: ProcessContext, on: Foundation) -> Entrance:
     )
     accounts = accounts_of.build(
         on.database,
-        acted=tally.acted,
         sealer=sealer,
         # The key alone does not distinguish hubs: containers may share a port number, and a copied home has the same
         # key.
@@ -96,6 +95,7 @@ def build_entrance(core: ProcessContext, on: Foundation) -> Entrance:
         clock=time.time,
         random=secrets.token_bytes,
     )
+    accounts.audit.subscribe(tally.acted)
     return Entrance(
         accounts=accounts,
         sealer=sealer,

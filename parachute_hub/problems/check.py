@@ -1,12 +1,14 @@
 """What a check is: a small class that looks at one thing."""
 
 from collections.abc import Awaitable, Sequence
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from parachute_hub.problems.model import Problem
 
-Wake: TypeAlias = Literal["modules", "jobs", "reports"]
-"""What has changed: a module's state or registration, an operation, or what was reported."""
+Wake: TypeAlias = str
+"""What has changed: `modules` (a module's state or registration), `jobs` (an operation), `reports` (what was reported),
+or an act of docs/activity.md by which the problem may be over.
+"""
 
 
 class Check(Protocol):

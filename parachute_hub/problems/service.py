@@ -105,9 +105,18 @@ class Problems:
         """
         return DeferredList([self._start_anew(check) for check in self.checks])
 
+    def acted(self, action: str, outcome: str) -> None:
+        """An entry of the audit log. A problem may be over by what succeeded."""
+        if outcome == "ok":
+            self._wake(action)
+
     def _heard(self, numbered: NumberedEvent) -> None:
-        """A check looks at the next tick once what it looks at has changed."""
         wake = _WAKES.get(type(numbered.event))
+        if wake is not None:
+            self._wake(wake)
+
+    def _wake(self, wake: Wake) -> None:
+        """A check looks at the next tick once what it looks at has changed."""
         for check in self.checks:
             if wake in check.wakes:
                 self._due[check.name] = 0.0

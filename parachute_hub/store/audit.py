@@ -35,11 +35,15 @@ class Filter:
 
 
 class Audit:
-    """The table `audit`. `acted` is called with each entry once it is committed."""
+    """The table `audit`."""
 
-    def __init__(self, database: Database, acted: Callable[[Act], None] | None = None) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._acted = acted
+        self._listeners: list[Callable[[Act], None]] = []
+
+    def subscribe(self, listener: Callable[[Act], None]) -> None:
+        """Call `listener` with each entry once it is committed."""
+        self._listeners.append(listener)
 
     def note(self, act: Act) -> None:
         """Add an entry and drop the oldest of its kind over the limit. Call it in the act's own transaction.
@@ -56,8 +60,8 @@ class Audit:
             why=act.why[:MOST_TEXT],
         )
         refused = act.outcome != "ok"
-        if self._acted is not None:
-            self._database.after_commit(partial(self._acted, act))
+        for listener in self._listeners:
+            self._database.after_commit(partial(listener, act))
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO audit (at, actor, action, subject, outcome, address, means, why)"

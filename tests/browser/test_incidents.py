@@ -133,7 +133,12 @@ class World:
         path.write_text(json.dumps(content))
 
     def key_entered(self) -> None:
+        """Nobody has to ask the hub to look again."""
         self.call("PUT", "/api/modules/scribe/config", {"openai_key": "sk-of-nobody"})
+        self.hub.wait_for(lambda: "module-settings:scribe" not in self.keys(), "the hub to see the key")
+
+    def keys(self) -> list[str]:
+        return [problem["key"] for problem in self.call("GET", "/api/problems")["problems"]]
 
     def app_asks(self) -> None:
         app = {"client_name": "Diary", "redirect_uris": ["https://diary.example/back"]}

@@ -225,6 +225,16 @@ class ProblemsTests(SynchronousTestCase):
         self.problems.tick()
         self.assertEqual([*looks, self.check.looks], [1, 1, 2, 2, 3])
 
+    def test_a_check_looks_after_an_act_that_may_have_solved_its_problem(self) -> None:
+        self.check.period, self.check.wakes = 900.0, ("module-config",)
+        looks = []
+        for action, outcome in (("confirm", "ok"), ("module-config", "failed"), ("module-config", "ok"), ("", "")):
+            self.problems.acted(action, outcome)
+            self.problems.tick()
+            self.clock.advance(1)
+            looks.append(self.check.looks)
+        self.assertEqual(looks, [1, 1, 2, 2])
+
     def test_the_most_serious_comes_first(self) -> None:
         found = [problem("c", "info"), problem("b", "warning"), problem("a", "error")]
         self.assertEqual([key for key, *_ in self.looked(*found)], ["a", "b", "c"])

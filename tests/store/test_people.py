@@ -268,7 +268,8 @@ class ToldTests(SynchronousTestCase):
     def test_acts_are_told_once_they_are_committed(self) -> None:
         database, heard = Database.open(Path(self.mktemp())), list[str]()
         self.addCleanup(database.close)
-        audit = Audit(database, lambda act: heard.append(act.action))
+        audit = Audit(database)
+        audit.subscribe(lambda act: heard.append(act.action))
 
         def broken() -> None:
             audit.note(Act(at=0, actor="ada", action="undone"))

@@ -20,7 +20,7 @@ class WaitingApps:
     waiting: Callable[[], int]
     name: str = "apps waiting for approval"
     period: float = 15.0
-    wakes: tuple[Wake, ...] = ()
+    wakes: tuple[Wake, ...] = ("app-approved", "app-refused", "app-removed")
 
     def look(self) -> list[Problem]:
         """One problem for all of them."""
@@ -56,7 +56,7 @@ class ExpiringTokens:
     expiring: Callable[[], Sequence[ExpiringToken]]
     name: str = "tokens that expire"
     period: float = 3600.0
-    wakes: tuple[Wake, ...] = ()
+    wakes: tuple[Wake, ...] = ("revoke-token", "locked")
 
     def look(self) -> list[Problem]:
         """One problem for all, new when another token joins them."""

@@ -18,7 +18,7 @@ class BackupTrouble:
     problems: Callable[[], Sequence[tuple[str, str]]]
     name: str = "backups"
     period: float = 60.0
-    wakes: tuple[Wake, ...] = ("jobs",)
+    wakes: tuple[Wake, ...] = ("jobs", "backup-place-added", "backup-place-removed", "backup-schedule-changed")
 
     def look(self) -> list[Problem]:
         """One problem for each destination in trouble."""

@@ -20,7 +20,7 @@ class Unconfigured:
     missing: Callable[[str], Awaitable[Sequence[str]]]
     name: str = "settings that modules need"
     period: float = 900.0
-    wakes: tuple[Wake, ...] = ("modules",)
+    wakes: tuple[Wake, ...] = ("modules", "module-config")
 
     async def look(self) -> Sequence[Problem]:
         """Ask the modules that run."""

@@ -14,7 +14,7 @@ class NoticeTrouble:
     failures: Callable[[], Sequence[tuple[str, str, str]]]
     name: str = "notices"
     period: float = 15.0
-    wakes: tuple[Wake, ...] = ()
+    wakes: tuple[Wake, ...] = ("notice-destination-removed", "notice-tested")
 
     def look(self) -> list[Problem]:
         """One problem for each destination in trouble."""

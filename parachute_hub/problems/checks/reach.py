@@ -28,7 +28,7 @@ class OpenWay:
     facts: Callable[[], Awaitable[ReachFacts]]
     name: str = "the way to this hub"
     period: float = 120.0
-    wakes: tuple[Wake, ...] = ()
+    wakes: tuple[Wake, ...] = ("reach-closed", "second-factor-on", "passkey-added")
 
     async def look(self) -> Sequence[Problem]:
         """What is wrong with it."""

@@ -28,7 +28,7 @@ class LeavingVaults:
     leaving: Callable[[], Sequence[LeavingVault]]
     name: str = "vaults to be deleted"
     period: float = 600.0
-    wakes: tuple[Wake, ...] = ()
+    wakes: tuple[Wake, ...] = ("vault-kept", "vault-deleted")
 
     def look(self) -> list[Problem]:
         """One problem for each: a person decides about each of them."""
@@ -85,7 +85,7 @@ class QuotaRoom:
     rooms: Callable[[], Sequence[UsedRoom]]
     name: str = "room within quotas"
     period: float = 60.0
-    wakes: tuple[Wake, ...] = ()
+    wakes: tuple[Wake, ...] = ("quota-changed", "trash-emptied", "vault-deleted")
 
     def look(self) -> list[Problem]:
         """A warning from 80 % on, and another once it is full."""

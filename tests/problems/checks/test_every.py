@@ -3,6 +3,7 @@
 import pkgutil
 import re
 
+from attrs import fields_dict
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.problems import checks
@@ -13,18 +14,25 @@ from tests.support.whole import whole
 TESTS = (*(ROOT / "tests" / "problems" / "checks").glob("test_*.py"), ROOT / "tests" / "notices" / "test_service.py")
 
 
-def names() -> set[str]:
+def found() -> list[type]:
     """The classes that look for something."""
     here = f"{checks.__name__}."
     modules = [whole(one.name) for one in pkgutil.iter_modules(checks.__path__, here)]
-    found = [value for module in modules for value in vars(module).values() if isinstance(value, type)]
-    return {value.__name__ for value in found if value.__module__.startswith(here) and "look" in vars(value)}
+    classes = [value for module in modules for value in vars(module).values() if isinstance(value, type)]
+    return [value for value in classes if value.__module__.startswith(here) and "look" in vars(value)]
 
 
 class EveryCheckTests(SynchronousTestCase):
     def test_each_has_a_fault_test_and_runs(self) -> None:
-        self.assertGreater(len(names()), 25)
+        names = {check.__name__ for check in found()}
+        self.assertGreater(len(names), 25)
         for paths in (TESTS, (ROOT / "parachute_hub" / "app" / "problems.py",)):
             # Below the imports.
             used = " ".join(path.read_text().rpartition("\nfrom ")[2] for path in paths)
-            self.assertEqual(names() - {*re.findall(r"\w+", used)}, set())
+            self.assertEqual(names - {*re.findall(r"\w+", used)}, set())
+
+    def test_each_wakes_on_what_there_is(self) -> None:
+        acts = re.findall(r"^\| `([\w-]+)` \|", (ROOT / "docs" / "activity.md").read_text(), re.MULTILINE)
+        wakes = {wake for check in found() for wake in fields_dict(check)["wakes"].default or ()}
+        self.assertIn("module-config", wakes)
+        self.assertEqual(wakes - {"modules", "jobs", "reports", *acts}, set())
