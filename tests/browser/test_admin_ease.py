@@ -150,6 +150,8 @@ class SlowTests(AdminCase):
         expect(page.get_by_label("Name")).to_have_value("Printer")
         page.get_by_role("button", name="Create token").click()
         expect(page.get_by_role("dialog", name="Confirm it's you")).to_be_visible()
+        # It would look like the outcome of this attempt.
+        expect(page.get_by_text("The hub does not answer")).to_have_count(0)
 
 
 @requires(program("chromium"))
@@ -168,6 +170,14 @@ class SettingsFormTests(AdminCase):
         page.get_by_role("button", name="Save and test").focus()
         page.keyboard.press("Enter")
         expect(page.get_by_role("status").get_by_text("It works.")).to_be_visible()
+
+    def test_who_is_sent_to_the_settings_finds_them_open(self) -> None:
+        """As by the problem of a module that lacks one. What only the module can change is told in words."""
+        page = self.page(self.hub("well"), "modules/scribe/settings", viewport=PHONE)
+        expect(page.get_by_label("Api key")).to_be_visible()
+        expect(page.get_by_text("Show settings of Scribe")).to_be_focused()
+        expect(page.get_by_text("Show settings of Scribe")).to_be_in_viewport()
+        expect(page.get_by_text("A key is stored: yes")).to_be_visible()
 
     def test_only_the_settings_of_the_chosen_way_are_shown_and_sent(self) -> None:
         """With words for the choices and headings, and nothing of what was typed for the other way."""

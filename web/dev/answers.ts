@@ -151,12 +151,19 @@ const CONFIG = {
         "x-show-if": { provider: "openai" },
         description: "The key of your provider.",
       },
+      key_set: {
+        type: "boolean",
+        readOnly: true,
+        "x-group": "The service",
+        "x-show-if": { provider: "openai" },
+        title: "A key is stored",
+      },
       command: { type: "string", "x-group": "The program", "x-show-if": { provider: "command" }, title: "Program" },
       time_limit: { type: "integer", default: 120, description: "Seconds that one recording may take." },
       keep_audio: { type: "boolean", description: "Keep recordings after they became text." },
     },
   },
-  values: { provider: "openai", time_limit: 120, keep_audio: true },
+  values: { provider: "openai", key_set: true, time_limit: 120, keep_audio: true },
   writable: true,
 }
 

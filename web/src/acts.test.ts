@@ -6,6 +6,7 @@ test("an attempt is not told as a deed", () => {
     ["module-install", "ok", "installed"],
     ["module-install", "failed", "tried to install"],
     ["module-stop", "refused", "was not allowed: stopped"],
+    ["owner-created", "refused", "tried to set up this hub and was refused"],
     ["module-start", "cancelled", "cancelled: started"],
     ["something-new", "ok", "something new"],
   ] as const)

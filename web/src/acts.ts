@@ -123,6 +123,7 @@ const WORDS: Record<string, string> = {
 
 const REFUSED: Record<string, string> = {
   "sign-in": "tried to sign in and was refused",
+  "owner-created": "tried to set up this hub and was refused",
   confirm: "entered a wrong password, or used a wrong passkey",
   "second-factor": "entered a wrong code",
   "app-key-reused": "was disconnected because an old key of it was used again, for",

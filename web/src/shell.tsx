@@ -49,7 +49,7 @@ const PLACES: Place[] = [
 const NEAR = 3
 
 export function Shell() {
-  const [first = "", second] = route.value
+  const [first = "", second, third] = route.value
   const place = PLACES.find(({ path }) => path === first)
   const Page = place?.page ?? Missing
   return (
@@ -66,7 +66,7 @@ export function Shell() {
             <Notices />
           </div>
           {!me.value && <Waiting lines={6} />}
-          {me.value && (inner(first, second) ?? <Page />)}
+          {me.value && (inner(first, second, third) ?? <Page />)}
         </main>
       </div>
       <Questions hub={hub} />
@@ -75,8 +75,8 @@ export function Shell() {
 }
 
 /** A page below one of those in the navigation. */
-function inner(first: string, second: string | undefined) {
-  if (first === "modules" && second) return <ModulePage key={second} short={second} />
+function inner(first: string, second: string | undefined, third: string | undefined) {
+  if (first === "modules" && second) return <ModulePage key={second} short={second} configures={third === "settings"} />
   if (first === "settings" && second === "reach") return <ReachPage />
   return first === "backups" && second === "restore" ? <RestorePage /> : null
 }

@@ -46,7 +46,7 @@ def _lacks(module: ModuleFacts, titles: Sequence[str]) -> Problem:
         text=f"It runs, but cannot do its work without this: {', '.join(titles)}.",
         clears="It goes away once the setting is there.",
         found={"missing": list(titles)},
-        fixes=(link("Enter it", module.page),),
+        fixes=(link("Enter it", f"{module.page}/settings"),),
         short=module.short,
         essence=" ".join(titles),
     )

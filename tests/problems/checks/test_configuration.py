@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.problems.checks.configuration import Unconfigured
 from parachute_hub.problems.facts import ModuleFacts
+from parachute_hub.problems.model import Problem
 from parachute_hub.site.errors import Refused
 from parachute_hub.supervise.model import ModuleState
 from tests.problems.checks.test_modules import READY, in_state
@@ -21,8 +22,15 @@ async def missing(short: str) -> Sequence[str]:
 
 class UnconfiguredTests(SynchronousTestCase):
     def found(self, *modules: ModuleFacts) -> list[str]:
+        return [one.text for one in self.looked(*modules)]
+
+    def looked(self, *modules: ModuleFacts) -> Sequence[Problem]:
         check = Unconfigured(modules=lambda: modules, missing=missing)
-        return [one.text for one in self.successResultOf(ensureDeferred(check.look()))]
+        return self.successResultOf(ensureDeferred(check.look()))
+
+    def test_its_way_out_leads_to_the_open_settings(self) -> None:
+        (problem,) = self.looked(SCRIBE)
+        self.assertEqual([fix.page for fix in problem.fixes], ["/admin/modules/scribe/settings"])
 
     def test_scribe_without_its_key(self) -> None:
         others = [evolve(SCRIBE, short="vault"), evolve(SCRIBE, short="odd")]

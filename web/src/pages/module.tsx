@@ -22,7 +22,8 @@ import { portRemedy, wording } from "../words"
 
 const MEMORY_EVERY = 5_000
 
-export function ModulePage({ short }: { short: string }) {
+/** With `configures`, its settings are open and in view. */
+export function ModulePage({ short, configures }: { short: string; configures: boolean }) {
   const module = modules.find(short)
   if (!modules.loaded.value)
     return (
@@ -63,7 +64,7 @@ export function ModulePage({ short }: { short: string }) {
             <LogView path={`/api/modules/${encodeURIComponent(short)}/logs`} name={module.display_name} />
           </Card>
           {module.elsewhere?.steered !== false && <Consumption module={module} />}
-          {!module.elsewhere && <Configuration module={module} />}
+          {!module.elsewhere && <Configuration module={module} wanted={configures} />}
           {!module.elsewhere && <Reach module={module} />}
           {!modules.jobOf(short) && <OtherPlace module={module} key={module.elsewhere?.address} />}
           {!modules.jobOf(short) && <Keeping module={module} />}

@@ -1,5 +1,5 @@
 /** A module's settings: the form made of its schema, and its own settings page. */
-import { useState } from "preact/hooks"
+import { useEffect, useRef, useState } from "preact/hooks"
 import type { Module } from "../api/shapes"
 import { hub, modules } from "../app"
 import type { Values } from "../schema"
@@ -9,13 +9,17 @@ import { openSettings } from "./opener"
 import { Button, Card, Empty, More, Ready } from "./parts"
 import { SchemaForm, type Tested } from "./schemaform"
 
-/** Loaded on demand: the module itself answers, which can take a while. */
-export function Configuration({ module }: { module: Module }) {
-  const [open, setOpen] = useState(false)
+/** Loaded on demand: the module itself answers, which can take a while. `wanted` is who came for them. */
+export function Configuration({ module, wanted }: { module: Module; wanted: boolean }) {
+  const [open, setOpen] = useState(wanted)
+  const summary = useRef<HTMLElement>(null)
+  useEffect(() => {
+    if (wanted) summary.current?.focus()
+  }, [wanted])
   return (
     <Card title="Configuration">
-      <details class="more" onToggle={(event) => setOpen(event.currentTarget.open)}>
-        <summary>Show settings of {module.display_name}</summary>
+      <details class="more" open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
+        <summary ref={summary}>Show settings of {module.display_name}</summary>
         <div class="more-body">{open && <Settings short={module.short} />}</div>
       </details>
       {module.config_ui_url && <OwnSettings module={module} />}

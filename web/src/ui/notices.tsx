@@ -21,7 +21,7 @@ export function tell(text: string): void {
   show({ text, tone: "busy" }, 0)
 }
 
-/** Shows an error until it is closed. */
+/** Shows an error until it is closed, or something else is tried. */
 export function report(problem: unknown): void {
   if (problem instanceof TurnedBack) return
   show({ text: problem instanceof Error ? problem.message : String(problem), tone: "bad" }, 0)
@@ -29,6 +29,11 @@ export function report(problem: unknown): void {
 
 /** Acts that can be taken back for ten seconds. */
 export const undo = new Undo({ say, report })
+
+/** Something else is tried: an earlier error would look like its outcome. */
+export function forget(): void {
+  if (current.value?.tone === "bad") hush()
+}
 
 export function hush(): void {
   current.value = null

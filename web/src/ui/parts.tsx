@@ -4,7 +4,7 @@ import { useEffect, useId, useRef, useState } from "preact/hooks"
 import { moved } from "../router"
 import type { Tone } from "../words"
 import { Icon } from "./icons"
-import { report, say } from "./notices"
+import { forget, report, say } from "./notices"
 
 /** Page heading. Takes the focus after a navigation, so that keyboards and screen readers start here. */
 export function Head({ title, lead, children }: { title: string; lead?: string; children?: ComponentChildren }) {
@@ -74,6 +74,7 @@ export function Button({ act, kind, type = "button", done, children, ...rest }: 
   const [busy, setBusy] = useState(false)
   const run = async () => {
     if (busy) return
+    forget()
     setBusy(true)
     try {
       await act()

@@ -107,6 +107,13 @@ function Input({ name, property, required, fixed, value, set }: InputProps) {
   const told = /empty/i.test(property.description ?? "")
   const hint = [property.description, isSecret(name, property) && !told && "Leave empty to keep the current value."]
   const words = label(name, property)
+  if (kind(property) === "boolean" && property.readOnly)
+    return (
+      <p>
+        {words}: {value === "true" ? "yes" : "no"}
+        {property.description && <small class="hint">{property.description}</small>}
+      </p>
+    )
   if (kind(property) === "boolean")
     return (
       <label class="switch">
