@@ -121,7 +121,10 @@ class RestartInPlace:
         seconds = self.reactor.seconds
         until, pause = seconds() + DRAIN_SECONDS, _FIRST_PAUSE
         await deferLater(self.reactor, _ANSWER_SECONDS)
-        self._log.info("Version {version} takes over soon from {before}", version=version, before=__version__)
+        if version == __version__:
+            self._log.info("Version {version} restarts soon", version=version)
+        else:
+            self._log.info("Version {version} takes over soon from {before}", version=version, before=__version__)
         while not self.is_leaving():
             busy = self._busy()
             if busy is None:

@@ -326,7 +326,8 @@ class Hub(Service):
             raise RuntimeError("only a hub that is up makes way")
         clients = tuple(self.front.kept())
         left = composed.hand_over()
-        self.hub_log.mark(time.time(), "stop", f"Parachute Hub {__version__} makes way for version {version}.")
+        then = "and starts again" if version == __version__ else f"for version {version}"
+        self.hub_log.mark(time.time(), "stop", f"Parachute Hub {__version__} makes way {then}.")
         self.log_writer.stop()
         self.hub_log.through(FileWriter())
         given = Handover(

@@ -143,7 +143,7 @@ class Upgrader:
         if source is None:
             version = await self._target(request, installed)
             if version is None:
-                work.line(_newest(installed))
+                work.line(_kept(request, installed))
                 return
         order = FetchRequest(
             short=request.short,
@@ -156,10 +156,10 @@ class Upgrader:
         arrival = await self.fetcher.fetch(work, order)
         if not request.allow_downgrade and is_newer(installed.package.version, arrival.package.version):
             raise JobFailed(_older(request.short, arrival.package.version, installed.package.version))
-        if request == UpgradeRequest(short=request.short) and arrival.package.version == installed.package.version:
+        if request.source is None and arrival.package.version == installed.package.version:
             await self.fetcher.in_thread(self.directory.store.discard, arrival.short, arrival.incoming.name)
             await self.fetcher.settle()
-            work.line(_newest(installed))
+            work.line(_kept(request, installed))
             return
         if arrival.row_name != installed.row.name:
             raise JobFailed(f'The new version calls itself "{arrival.row_name}", not "{installed.row.name}".')
@@ -257,7 +257,7 @@ class Upgrader:
         await work.commit()
         keep = {folder, old.kept, *stamped_versions(self.directory.services.read(), self.directory.store)}
         await self.fetcher.in_thread(self.directory.store.prune, short, keep)
-        work.line(f"{short} went from {old.package.version} to {package.version}.")
+        work.line(_switched(short, old.package.version, package.version))
 
     async def _snapshot(self, work: Work, old: _Installed) -> str | None:
         """Take a snapshot of the module's data. Returns its name, or None if none could be taken.
@@ -331,8 +331,20 @@ def _of(folder: str) -> str:
     return f"{folder}_"
 
 
-def _newest(installed: _Installed) -> str:
-    return f"{installed.short} {installed.package.version} is the newest version. Nothing was changed."
+def _kept(request: UpgradeRequest, installed: _Installed) -> str:
+    which = "is the newest version" if request.version is None else "is installed already"
+    return f"{installed.short} {installed.package.version} {which}. Nothing was changed."
+
+
+def _switched(short: str, before: str, after: str) -> str:
+    """What a switch has done.
+
+    >>> _switched("hello", "0.1.0", "0.2.0"), _switched("hello", "0.1.0", "0.1.0")
+    ('hello went from 0.1.0 to 0.2.0.', 'hello 0.1.0 was replaced by another build of the same version.')
+    """
+    if before == after:
+        return f"{short} {after} was replaced by another build of the same version."
+    return f"{short} went from {before} to {after}."
 
 
 def _older(short: str, asked: str, current: str) -> str:
