@@ -17,6 +17,11 @@ from parachute_hub.system.records import frozen
 DEFAULT_PORT = 1939
 HOST_PORT = 1940
 """Where a module host listens."""
+_ENDPOINT = re.compile(
+    r"tcp6?:(?:port=)?(\d{1,5})(?::(?:interface=)?(?!\w+=)(?:[^:\\]|\\.)*)?(?::backlog=\d{1,5})?", re.ASCII
+)
+"""The endpoints of Twisted for a TCP port."""
+_UNSEEN = re.compile(r"[\x00-\x20\x7f]")
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f:.]*:[0-9a-f:.]*")
 REFERENCE_CATALOG = Path(__file__).parent / "static" / "packs" / "catalog.json"
 """The reference modules that a wheel carries: `--catalog reference`."""
@@ -143,7 +148,7 @@ def fold(options: Mapping[str, str | None], environ: Mapping[str, str]) -> Setti
         return options.get(option) or given.get(variable)
 
     user_home = Path(given.get("HOME", "/"))
-    home = Path(setting("home", "PARACHUTE_HOME") or user_home / ".parachute").expanduser().absolute()
+    home = _home(setting("home", "PARACHUTE_HOME"), user_home)
     hosted = _hosted(given)
     listen = _listen(setting("listen", "PARACHUTE_LISTEN"), given, is_host=hosted is not None)
     origin, source = _origin(options.get("origin"), given)
@@ -190,6 +195,13 @@ def fold(options: Mapping[str, str | None], environ: Mapping[str, str]) -> Setti
     )
 
 
+def _home(chosen: str | None, user_home: Path) -> Path:
+    try:
+        return Path(chosen or user_home / ".parachute").expanduser().absolute()
+    except RuntimeError:
+        raise BadSetting(f"The home folder {chosen} begins with the name of a user who is not known here.") from None
+
+
 def normal_origin(text: str, name: str) -> str:
     """Normalize an origin to `scheme://host[:port]`, in lower case and without a default port. Raises BadSetting.
 
@@ -201,17 +213,24 @@ def normal_origin(text: str, name: str) -> str:
     try:
         parts = urlsplit(text.strip())
         port = parts.port
+        if port == 0 or _UNSEEN.search(text.strip()):
+            raise ValueError
         name_or_number = parts.hostname or ""
         if not name_or_number.isascii():
             name_or_number = name_or_number.encode("idna").decode()
     except ValueError:
         raise BadSetting(f"{name} is not a URL: give it as https://hub.example.com") from None
     plain = not (parts.username or parts.password or parts.query or parts.fragment or parts.path.strip("/"))
-    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(name_or_number) or not plain:
+    if parts.scheme not in ("http", "https") or not is_host(name_or_number) or not plain:
         raise BadSetting(f"{name} must be an origin such as https://hub.example.com, with no path and no user name.")
     host = f"[{name_or_number}]" if ":" in name_or_number else name_or_number
     default = 443 if parts.scheme == "https" else 80
     return f"{parts.scheme}://{host}" + (f":{port}" if port and port != default else "")
+
+
+def is_host(name: str) -> bool:
+    """True for a name or number of a machine, in ASCII and lower case (RFC 1123 3.5)."""
+    return _HOST.fullmatch(name) is not None and len(name) <= 253 and all(len(part) <= 63 for part in name.split("."))
 
 
 def is_origin(text: str) -> bool:
@@ -242,13 +261,13 @@ def _listen(chosen: str | None, given: Mapping[str, str], *, is_host: bool = Fal
     interface = given.get("PARACHUTE_BIND_HOST", "0.0.0.0" if is_host else "127.0.0.1")
     port, name = given.get("PORT", str(HOST_PORT if is_host else DEFAULT_PORT)), "PORT"
     if chosen:
-        short = re.fullmatch(r"(?!tcp[46]?:)(?:(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):)?(\d+)", chosen.strip())
+        short = re.fullmatch(r"(?!tcp[46]?:)(?:(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):)?(\d+)", chosen.strip(), re.ASCII)
         if short is None:
             return chosen
         port, name = short[2], "--listen"
         if short[1] is not None:
             interface = short[1].strip("[]") or "0.0.0.0"
-    if not port.isdigit() or not 0 < int(port) < 65536:
+    if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
         raise BadSetting(f"{name}: {port} is not a port; it must be a number from 1 to 65535.")
     if interface == "localhost":
         interface = "127.0.0.1"
@@ -278,7 +297,7 @@ def _another_port(port: int, options: Mapping[str, str | None], given: Mapping[s
 
 
 def _port_of(listen: str) -> int:
-    found = re.match(r"^(?:tcp|tcp4|tcp6):(?:port=)?(\d+)(?::|$)", listen)
+    found = _ENDPOINT.fullmatch(listen)
     if not found or int(found[1]) > 65535:
         raise BadSetting(
             f"--listen must be a port, an address and a port such as 127.0.0.1:{DEFAULT_PORT}, or a TCP endpoint "
@@ -319,7 +338,7 @@ def _bytes(name: str, given: Mapping[str, str]) -> int | None:
     text = given.get(name)
     if text is None:
         return None
-    found = re.fullmatch(r"(?i)\s*(\d+)\s*([kmg]?)i?b?\s*", text)
+    found = re.fullmatch(r"(?i)\s*(\d{1,15})\s*([kmg]?)i?b?\s*", text)
     if not found:
         raise BadSetting(f"{name} must be a size such as 512M.")
     return int(found[1]) * {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}[found[2].lower()]

@@ -72,6 +72,11 @@ def makeService(options: Options) -> IService:
         hub.occupy()
     except (HomeError, CannotListen) as error:
         raise SystemExit(f"parachute: {error}") from None
+    except OSError as error:
+        raise SystemExit(
+            f"parachute: The hub cannot start: {error.filename}: {error.strerror}. Check the disk and who owns the "
+            "folder, or choose another with --home."
+        ) from None
     return hub
 
 

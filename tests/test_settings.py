@@ -69,7 +69,16 @@ class SettingsTests(SynchronousTestCase):
         ):
             self.assertEqual(folded({"listen": said}, PORT="1").listen, endpoint, said)
             self.assertEqual(folded(PARACHUTE_LISTEN=said).listen, endpoint, said)
-        for wrong in ("0", "70000", "unix:/run/hub", "port"):
+        odd = (
+            "\u0663",
+            "9" * 5000,
+            "tcp:80:foo=bar",
+            "tcp:80:backlog=x",
+            "tcp:80:interface=[::",
+            "tcp4:80",
+            "tcp:80:a:b",
+        )
+        for wrong in ("0", "70000", "unix:/run/hub", "port", *odd):
             with self.assertRaises(BadSetting) as caught:
                 folded({"listen": wrong})
             self.assertIn("--listen", str(caught.exception), wrong)
@@ -98,10 +107,20 @@ class SettingsTests(SynchronousTestCase):
             'https://a"b',
             "https://a;b",
             "https://a..b",
+            f"https://{'a' * 64}.test",
+            f"https://{'a.' * 130}test",
             "https://%41",
             f"https://ü{'x' * 70}",
         )
-        parts = ("ftp://x", "https://u:p@x", "https://x/path", "https://x?q", "http://x:99999")
+        parts = (
+            "ftp://x",
+            "https://u:p@x",
+            "https://x/path",
+            "https://x?q",
+            "http://x:99999",
+            "http://x:0",
+            "http://x\n.y",
+        )
         for wrong in ("hub.example", *parts, *no_hosts):
             with self.assertRaises(BadSetting) as caught:
                 folded({"origin": wrong})

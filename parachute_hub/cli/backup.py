@@ -12,7 +12,7 @@ from typing import Any
 
 from parachute_hub.cli.client import CommandError, HubClient, HubDown, HubRefused
 from parachute_hub.cli.commands import backup_line, progress_of, show
-from parachute_hub.cli.grammar import Words, agreed, may_ask, secret
+from parachute_hub.cli.grammar import Words, agreed, may_ask, path_of, secret
 from parachute_hub.cli.kinds import PLACES
 from parachute_hub.cli.progress import ProgressPrinter, run_job
 from parachute_hub.cli.restore_plan import connect_again, part_plan, when, whole_plan
@@ -59,12 +59,14 @@ def add_words(words: Words) -> None:
     schedule_word.add_argument("--daily", choices=("on", "off"))
     schedule_word.add_argument("--programs", choices=("on", "off"), help="whether modules' programs go along")
     download_word = word("download", download, "Make a backup and write it to a file.")
-    download_word.add_argument("file", type=Path)
+    download_word.add_argument("file", type=path_of)
     restore_word = word("restore", restore, "Restore a backup, or one module or vault of it.")
-    restore_word.add_argument("file", nargs="?", type=Path, help="a backup file on this machine")
+    restore_word.add_argument("file", nargs="?", type=path_of, help="a backup file on this machine")
     restore_word.add_argument("--from", dest="source", metavar="DESTINATION", help="number or id of a destination")
     restore_word.add_argument("--name", help="which backup there; the newest by default")
-    restore_word.add_argument("--key-file", type=Path, help="a file with the recovery key; it is asked for by default")
+    restore_word.add_argument(
+        "--key-file", type=path_of, help="a file with the recovery key; it is asked for by default"
+    )
     part = restore_word.add_mutually_exclusive_group()
     part.add_argument("--module", metavar="MODULE", help="only the data of this module")
     part.add_argument("--vault", metavar="NAME", help="only this vault")

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -22,6 +23,7 @@ NOT_UP = {
 """What to say of a hub in a phase of `/health` other than `up`."""
 
 _CHUNK = 256 * 1024
+_NOT_A_SEGMENT = re.compile(r"[/\\%\x00]")
 
 
 class CommandError(Exception):
@@ -85,6 +87,8 @@ class HubHere:
     elsewhere = False
 
     def __init__(self, home: Path) -> None:
+        if home.is_file():
+            raise CommandError(f"{home} is a file. Name the hub's folder with --home or PARACHUTE_HOME.", code=2)
         if home.exists() and not os.access(home, os.X_OK):
             raise CommandError(f"{home} belongs to another user. Run this as the hub's own user.")
         self._home = home
@@ -273,6 +277,21 @@ class HubClient:
 
 def module_path(short: str, action: str = "") -> str:
     """The API path of a module, with the user-supplied name quoted. Raises CommandError if it cannot be one."""
-    if "/" in short or short in (".", ".."):
-        raise CommandError(f"There is no module {short}. `parachute status` shows their names, such as vault.")
-    return f"/api/modules/{quote(short, safe='')}" + (f"/{action}" if action else "")
+    return f"/api/modules/{module_part(short)}" + (f"/{action}" if action else "")
+
+
+def module_part(short: str) -> str:
+    """The quoted name of a module in a path. Raises CommandError if it cannot be one."""
+    return _part(short, "module", "`parachute status` shows their names, such as vault.")
+
+
+def vault_part(name: str) -> str:
+    """The quoted name of a vault in a path. Raises CommandError if it cannot be one."""
+    return _part(name, "vault", "See: parachute vaults list")
+
+
+def _part(name: str, called: str, see: str) -> str:
+    """One segment of a path: what some program on the way could read as several, or as another one, is refused."""
+    if not name or name in (".", "..") or _NOT_A_SEGMENT.search(name):
+        raise CommandError(f'"{name}" cannot be the name of a {called}. {see}')
+    return quote(name, safe="")

@@ -179,7 +179,7 @@ def install(arguments: Namespace) -> int:
     if name.startswith((".", "/", "~")) or name.endswith((".tgz", ".tar.gz")):
         if client_of(arguments).is_elsewhere:
             raise CommandError("A folder or tarball is installed by the command on the hub's own machine.", code=2)
-        body["source"] = str(Path(name).expanduser().absolute())
+        body["source"] = str(Path(os.path.expanduser(name)).absolute())
     else:
         short, _, version = name.partition("@")
         if _offered(client_of(arguments), short):

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from parachute_hub.cli.client import CommandError
 from parachute_hub.cli.meant import meant
 from parachute_hub.cli.which_hub import client_of, home_of, remote_of
+from parachute_hub.settings import BadSetting
 from parachute_hub.system import strict_json
 from parachute_hub.system.log_lines import visible
 from parachute_hub.system.strict_json import BadJson
@@ -38,8 +39,8 @@ class Parser(ArgumentParser):
         raise ArgumentError(None, f"there is no {str(value)!r}. {hint}".rstrip())
 
     def _get_value(self, action: Action, arg_string: str) -> Any:
-        if not arg_string and not action.option_strings and action.nargs != PARSER:
-            # Such as an unset variable of a script, which must not mean this folder or whatever has no name.
+        if not arg_string and action.default != "" and action.nargs != PARSER:
+            # Such as an unset variable of a script, which must not mean this folder, or all in place of one.
             raise ArgumentError(action, "it is empty.")
         try:
             value = super()._get_value(action, arg_string)
@@ -83,10 +84,11 @@ def installed_modules(prefix: str, parsed_args: Namespace, **_: object) -> list[
         if remote_of(given) is not None:
             listed = client_of(given, quick=True).call("GET", "/api/modules")["modules"]
             return [visible(module["short"]) for module in listed if module["installed_version"]]
-    except CommandError:
+        home = home_of(given)
+    except (CommandError, BadSetting):
         return []
     catalog = Catalog()
-    return sorted({catalog.short_of(name) for name in _rows(home_of(given))})
+    return sorted({catalog.short_of(name) for name in _rows(home)})
 
 
 def offered_modules(prefix: str, parsed_args: Namespace, **_: object) -> list[str]:

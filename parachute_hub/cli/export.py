@@ -15,7 +15,7 @@ from attrs import field
 
 from parachute_hub.cli.client import CommandError
 from parachute_hub.cli.commands import show
-from parachute_hub.cli.grammar import Words
+from parachute_hub.cli.grammar import Words, path_of
 from parachute_hub.cli.kinds import VAULTS
 from parachute_hub.cli.note_files import FileNames, front_matter, note_of, safe_part, title_of
 from parachute_hub.cli.vault_client import VaultRefused, open_vault
@@ -43,10 +43,10 @@ class ReadsVault(Protocol):
 def add_words(words: Words) -> None:
     """Add `export` and `import` to the grammar."""
     out = words.add("export", export, "Write a vault's notes to a folder of Markdown files, with attachments.")
-    out.add_argument("folder", help="a new folder; after an interruption, the same one again")
+    out.add_argument("folder", type=path_of, help="a new folder; after an interruption, the same one again")
     text = "Bring notes into a vault: a folder of Markdown, an Obsidian vault, or an export."
     back = words.add("import", bring, text)
-    back.add_argument("source", help="a folder, or a file: zip, tar, notes.json, NDJSON, Markdown")
+    back.add_argument("source", type=path_of, help="a folder, or a file: zip, tar, notes.json, NDJSON, Markdown")
     back.add_argument(
         "--conflict",
         choices=("keep", "replace", "copy"),
@@ -60,7 +60,7 @@ def add_words(words: Words) -> None:
 
 def export(arguments: Namespace) -> int:
     """Write every note and attachment. An interrupted export goes on where it stopped."""
-    folder = Path(arguments.folder).expanduser().absolute()
+    folder = Path(arguments.folder).absolute()
     with open_vault(client_of(arguments), arguments.vault, "read") as vault:
         writer = FolderWriter(folder, arguments.vault)
         try:
@@ -76,7 +76,7 @@ def export(arguments: Namespace) -> int:
 
 def bring(arguments: Namespace) -> int:
     """Send a folder or file to the vault's import. Exit code 1 if something in it could not be read."""
-    source = Path(arguments.source).expanduser().absolute()
+    source = Path(arguments.source).absolute()
     if not source.exists():
         raise CommandError(f"There is no {source}.", code=2)
     if source.is_file() and not source.name.lower().endswith(_FORMATS):

@@ -3,8 +3,16 @@
 import getpass
 import os
 import sys
-from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter, _SubParsersAction
+from argparse import (
+    SUPPRESS,
+    ArgumentParser,
+    ArgumentTypeError,
+    Namespace,
+    RawDescriptionHelpFormatter,
+    _SubParsersAction,
+)
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from parachute_hub.cli.client import CommandError
@@ -77,6 +85,14 @@ def agreed(arguments: Namespace, question: str) -> bool:
     where = "" if remote is None else f"On {remote.origin}: "
     print(visible(where + question), end=" [y/N] ", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def path_of(text: str) -> Path:
+    """A file or folder as people type it, also with `~`. Raises ArgumentTypeError."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ArgumentTypeError(f"{text} begins with the name of a user who is not known here.") from None
 
 
 def secret(variable: str, question: str) -> str:

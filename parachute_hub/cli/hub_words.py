@@ -4,14 +4,13 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from parachute_hub.cli import completion, limits, request_words
 from parachute_hub.cli.client import CommandError, module_path
 from parachute_hub.cli.commands import ORIGIN, address_of, assigned, progress_of
-from parachute_hub.cli.grammar import Words, agreed
+from parachute_hub.cli.grammar import Words, agreed, path_of
 from parachute_hub.cli.kinds import ACTS, PROBLEMS, ROOM
 from parachute_hub.cli.logs import TIME_HELP, moment
 from parachute_hub.cli.meant import meant
@@ -61,6 +60,8 @@ def _warn_of_move(given: Given) -> str:
 
 def _show_plan(given: Given) -> tuple[dict[str, Any], str]:
     plan = _plan(given)
+    if plan["from"] == plan["to"]:
+        return plan, f"{plan['to']} is the address already."
     return plan, "\n".join([f"From {plan['from']} to {plan['to']}:", *(_planned(plan) or ["Nothing is lost."])])
 
 
@@ -317,7 +318,7 @@ AUDIT_WORDS: Final = (
         text="Write the log to a file, or to standard output.",
         route="GET /api/audit/export",
         options=(
-            option("file", nargs="?", type=Path, help="a new file"),
+            option("file", nargs="?", type=path_of, help="a new file"),
             option("--format", choices=("csv", "json"), default="csv", help="[csv]"),
             *_FILTERS,
         ),

@@ -11,6 +11,7 @@ from parachute_hub.cli.meant import meant
 from parachute_hub.cli.tables import size, table
 from parachute_hub.cli.terminal import terminal
 from parachute_hub.cli.which_hub import client_of
+from parachute_hub.settings import BadSetting
 from parachute_hub.system.log_lines import visible
 from parachute_hub.system.networks import opens_only_here
 from parachute_hub.system.records import frozen
@@ -65,7 +66,7 @@ class Kind:
         given = Namespace(**{name: vars(parsed_args).get(name) for name in ("home", "hub")})
         try:
             return [visible(name) for name in self._offered(self.all(client_of(given, quick=True)))]
-        except CommandError:
+        except (CommandError, BadSetting, OSError):
             return []
 
     def table(self, items: Sequence[Item]) -> str:

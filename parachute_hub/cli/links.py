@@ -4,12 +4,11 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
-from parachute_hub.cli.client import CommandError, HubRefused
+from parachute_hub.cli.client import CommandError, HubRefused, module_part
 from parachute_hub.cli.commands import progress_of, show
 from parachute_hub.cli.completion import installed_modules
-from parachute_hub.cli.grammar import Words, agreed, may_ask, secret
+from parachute_hub.cli.grammar import Words, agreed, may_ask, path_of, secret
 from parachute_hub.cli.progress import run_job
 from parachute_hub.cli.tables import table
 from parachute_hub.cli.terminal import terminal
@@ -37,7 +36,7 @@ def add_words(words: Words) -> None:
                 "--private", action="store_true", help="it may be in a private network, or on this machine"
             )
         if name == "set":
-            sub.add_argument("--ca", metavar="FILE", help="the certificate of your own authority, as PEM")
+            sub.add_argument("--ca", type=path_of, metavar="FILE", help="the certificate of your own authority, as PEM")
             sub.add_argument("--pin", metavar="SHA256", help="of its public key, which then counts alone")
         if name == "move":
             sub.add_argument("to", choices=("there", "here"), help="to the other machine, or back")
@@ -113,10 +112,10 @@ def renewed(arguments: Namespace) -> int:
 
 def ended(arguments: Namespace) -> int:
     """End a link."""
+    path = _path(arguments, "?leave_data=1" if arguments.leave_data else "")
     if not agreed(arguments, f"End the link of {arguments.module}? It then runs here again."):
         return 1
-    query = "?leave_data=1" if arguments.leave_data else ""
-    answer = client_of(arguments).call("DELETE", _path(arguments, query))
+    answer = client_of(arguments).call("DELETE", path)
     show(arguments, answer, f"{arguments.module} runs here again.")
     return 0
 
@@ -135,4 +134,4 @@ def _approved(arguments: Namespace, method: str, more: str, body: dict[str, Any]
 
 
 def _path(arguments: Namespace, more: str) -> str:
-    return f"/api/links/{quote(arguments.module, safe='')}{more}"
+    return f"/api/links/{module_part(arguments.module)}{more}"

@@ -43,7 +43,9 @@ def login(arguments: Namespace) -> int:
         raise CommandError("This hub is too old for `parachute login`. Upgrade it first.")
     profile, store = Profile(arguments.name or urlsplit(site.origin).netloc, site.origin), profiles()
     store.check(profile)
-    before = store.held(profile)
+    with store.locked():
+        # Nobody signs in for tokens that could not be kept.
+        before = store.held(profile)
     by_code = arguments.device or not has_browser(os.environ, sys.platform)
     held = by_device(site, _say) if by_code else by_browser(site, _say)
     try:

@@ -1,9 +1,11 @@
 """Entry point of the `parachute` command."""
 
+import errno
 import json
 import os
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from parachute_hub.cli import completion
 from parachute_hub.cli.client import CommandError
@@ -13,10 +15,17 @@ from parachute_hub.cli.terminal import RED, terminal
 from parachute_hub.cli.which_hub import check
 from parachute_hub.settings import BadSetting
 from parachute_hub.system.log_lines import visible
+from parachute_hub.system.streams import complete_streams
+
+_HINTS: Final = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "Run this as the user it belongs to, or choose another place."),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Make room on the disk, then try again."),
+}
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command. Exit codes: 0 success, 1 failure, 2 invalid arguments, 3 no running hub. Never a traceback."""
+    complete_streams()
     words = sys.argv[1:] if words is None else words
     if words[:1] == ["help"]:
         words = [*words[1:], "--help"]
@@ -53,7 +62,8 @@ def main(words: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        _say(f"{error.filename or 'Writing failed'}: {error.strerror}.")
+        hint = _HINTS.get(error.errno or 0, "")
+        _say(f"{error.filename2 or error.filename or 'Writing failed'}: {error.strerror}. {hint}".rstrip())
         return 1
 
 

@@ -24,7 +24,9 @@ from urllib.parse import urlencode
 from attrs import field
 
 from parachute_hub.cli.client import CommandError, HubClient, HubDown, module_path
+from parachute_hub.cli.grammar import path_of
 from parachute_hub.cli.progress import ProgressPrinter, run_job
+from parachute_hub.cli.which_hub import catalog_of, home_of
 from parachute_hub.settings import from_process
 from parachute_hub.system.home import Home
 from parachute_hub.system.log_lines import visible
@@ -38,7 +40,7 @@ _READ_AT_INSTALL = ("package.json", ".parachute/module.json")
 
 
 def add_options(sub: ArgumentParser) -> None:
-    sub.add_argument("folder", nargs="?", default=".", help="the module's folder [.]")
+    sub.add_argument("folder", nargs="?", type=path_of, default=".", help="the module's folder [.]")
     sub.add_argument("--listen", help="where the hub that it starts listens [a free port]")
     sub.add_argument("--catalog", help="modules that this hub offers: published, reference, or a file [published]")
     sub.add_argument(
@@ -63,7 +65,7 @@ def test(arguments: Namespace) -> int:
 
 def dev(arguments: Namespace) -> int:
     """Run until Ctrl-C, SIGTERM or, with --json, the end of standard input."""
-    folder = Path(arguments.folder).expanduser().absolute()
+    folder = Path(arguments.folder).absolute()
     if not folder.is_dir():
         raise CommandError(f"{folder} is not a folder.", code=2)
     signal.signal(signal.SIGTERM, _interrupt)
@@ -266,7 +268,7 @@ def _changed_at(path: Path) -> int:
 def _hub(arguments: Namespace) -> "contextlib.AbstractContextManager[Hub]":
     """The running hub of --home, or a new one: there if --home is given, else in a temporary folder."""
     if arguments.home is not None:
-        home = Path(arguments.home).expanduser().absolute()
+        home = home_of(arguments)
         client = HubClient(home)
         if client.running:
             if (wait := client.not_up()) is not None:
@@ -278,11 +280,11 @@ def _hub(arguments: Namespace) -> "contextlib.AbstractContextManager[Hub]":
 @contextlib.contextmanager
 def _started(arguments: Namespace) -> Iterator[Hub]:
     with tempfile.TemporaryDirectory(prefix="parachute-dev-", ignore_cleanup_errors=True) as folder:
-        home = Path(arguments.home).expanduser().absolute() if arguments.home else Path(folder, "home")
+        home = home_of(arguments) if arguments.home else Path(folder, "home")
         password = None if arguments.home else secrets.token_urlsafe(12)
         words = [sys.executable, "-m", "parachute_hub.cli.main", "serve", "--home", str(home)]
         words += ["--listen", arguments.listen or f"127.0.0.1:{_free_port()}"]
-        words += ["--catalog", arguments.catalog] if arguments.catalog else []
+        words += ["--catalog", catalog_of(arguments.catalog)] if arguments.catalog else []
         account = {"PARACHUTE_INITIAL_ADMIN_USERNAME": _USER, "PARACHUTE_INITIAL_ADMIN_PASSWORD": password or ""}
         log = Path(folder, "hub.log")
         with log.open("wb") as out:

@@ -9,6 +9,7 @@ from pathlib import Path
 from parachute_hub.cli.client import CommandError
 from parachute_hub.cli.commands import become_hub, show
 from parachute_hub.cli.which_hub import home_of
+from parachute_hub.modules.definition.names import FOLDERS_OF_THE_HUB, is_short
 from parachute_hub.settings import fold
 from parachute_hub.system.atomic_files import read_text
 
@@ -31,6 +32,8 @@ def host(arguments: Namespace) -> int:
         return _pair(arguments) if arguments.pair else _unpair(arguments)
     if not arguments.module:
         raise CommandError("Name the module that this machine shall run, such as: parachute module host vault", code=2)
+    if not is_short(arguments.module) or arguments.module in FOLDERS_OF_THE_HUB:
+        raise CommandError(f'"{arguments.module}" is not the short name of a module, such as vault.', code=2)
     os.environ |= _role(arguments.module)
     options = {name: vars(arguments).get(name) for name in ("home", "listen", "catalog")}
     fold(options, os.environ)

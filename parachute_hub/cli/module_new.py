@@ -9,6 +9,7 @@ from typing import Any
 
 from parachute_hub.cli.client import CommandError
 from parachute_hub.cli.commands import show
+from parachute_hub.cli.grammar import path_of
 from parachute_hub.modules.definition import names
 
 KIT = ("files.ts", "http.ts", "hub-token.ts", "register.ts", "testing.ts")
@@ -17,7 +18,7 @@ KIT = ("files.ts", "http.ts", "hub-token.ts", "register.ts", "testing.ts")
 
 def add_options(sub: ArgumentParser) -> None:
     sub.add_argument("name", help="its short name and mount: `clock` is served at /clock")
-    sub.add_argument("--folder", help="where to write it [./NAME]")
+    sub.add_argument("--folder", type=path_of, help="where to write it [./NAME]")
     sub.add_argument("--static", action="store_true", help="an app of plain files, without a server of its own")
 
 
@@ -56,6 +57,8 @@ def new(arguments: Namespace) -> int:
     name, folder = arguments.name, Path(arguments.folder or arguments.name)
     if not names.is_short(name):
         raise CommandError(f"{name!r} cannot be a module's name. Use lower case letters, digits and dashes.", code=2)
+    if name in names.FOLDERS_OF_THE_HUB:
+        raise CommandError(f"{name} is kept for the hub. Choose another name.", code=2)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CommandError(f"{folder} exists already. Choose another --folder.")
     _write(folder, content(name, static=arguments.static))

@@ -3,7 +3,7 @@
 from argparse import Namespace
 
 from parachute_hub.cli import commands, completion, lock, module_dev, module_host, module_new, recovery
-from parachute_hub.cli.grammar import Words
+from parachute_hub.cli.grammar import Words, path_of
 
 
 def add_words(words: Words) -> None:
@@ -21,9 +21,10 @@ def add_words(words: Words) -> None:
         ("test", module_dev.test, "Run a module's own tests, with the bun of the hub."),
         ("kit", module_new.kit, "Write code for any module into its folder: hub tokens, files, tests."),
     ):
-        module.add(name, action, text).add_argument("folder", nargs="?", default=".", help="the module's folder [.]")
+        sub = module.add(name, action, text)
+        sub.add_argument("folder", nargs="?", type=path_of, default=".", help="the module's folder [.]")
     check = module.add("check", commands.check, "Check a module folder before publishing it.")
-    check.add_argument("folder", help="where its package.json is")
+    check.add_argument("folder", type=path_of, help="where its package.json is")
     auth = words.group("auth", "Recover accounts from this machine.")
     auth.add("reset-owner", recovery.reset_owner, "Give the owner a new password (a way back in).")
     shells = words.add("completion", _completion, "Print what a shell needs to complete words and names.")

@@ -61,6 +61,8 @@ def _vaults_with(arguments: Namespace, found: Found) -> Mapping[str, Any]:
 
 
 def _vaults_without(arguments: Namespace, found: Found) -> Mapping[str, Any]:
+    if arguments.vault not in found["person"]["vaults"]:
+        raise CommandError(f"{arguments.vault} is not shared with {arguments.person}. See: parachute people list")
     kept = {name: role for name, role in found["person"]["vaults"].items() if name != arguments.vault}
     return {"assigned_vaults": kept, "own_vaults": [name for name in found["person"]["own_vaults"] if name in kept]}
 

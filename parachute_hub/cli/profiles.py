@@ -21,6 +21,8 @@ from parachute_hub.system.strict_json import BadJson
 
 _SERVICE = "parachute-hub"
 _LIMIT = 1024 * 1024
+_HERE = "local"
+"""What --hub calls the hub on this machine."""
 
 
 @frozen
@@ -137,7 +139,9 @@ class Profiles:
         return next((one for one in self.all() if name in (one.name, one.origin)), None)
 
     def check(self, profile: Profile) -> None:
-        """Raises CommandError if another hub has its name: that one would be lost without a sign-out."""
+        """Raises CommandError for a name that leads nowhere, or that another hub has, which would be lost."""
+        if profile.name == _HERE or not profile.name.isprintable():
+            raise CommandError(f"A hub elsewhere cannot be called {profile.name}. Choose another --name.", code=2)
         for one in self.all():
             if one.name == profile.name and one.origin != profile.origin:
                 raise CommandError(
@@ -189,8 +193,9 @@ class Profiles:
 
 def folder_of(environ: Mapping[str, str]) -> Path:
     """Where a user's settings for this command are (XDG base directories)."""
-    base = environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or "/") / ".config"
-    return Path(base) / "parachute"
+    base = environ.get("XDG_CONFIG_HOME", "")
+    # A relative one is invalid, and to be ignored.
+    return (Path(base) if base.startswith("/") else Path(environ.get("HOME") or "/") / ".config") / "parachute"
 
 
 def profiles() -> Profiles:

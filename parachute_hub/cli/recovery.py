@@ -9,6 +9,7 @@ from typing import Any
 from parachute_hub.cli.client import CommandError
 from parachute_hub.cli.commands import show
 from parachute_hub.cli.which_hub import home_of
+from parachute_hub.system.storage_trouble import storage_trouble
 
 
 def reset_owner(arguments: Namespace) -> int:
@@ -29,6 +30,10 @@ def reset_owner(arguments: Namespace) -> int:
         )
     except (Refused, DatabaseUnusable) as error:
         raise CommandError(str(error)) from None
+    except Exception as error:
+        if (trouble := storage_trouble(error)) is None:
+            raise
+        raise CommandError(trouble.text) from None
     text = (
         f"{username} can sign in once with this password and must choose another one then:\n\n    {password}\n\n"
         "Second factors are off, and every session and connected app of theirs has ended."

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from parachute_hub.cli.client import CommandError, HubClient, HubDown
 from parachute_hub.cli.profiles import Held, Profile, Profiles
 from parachute_hub.oauth.authorization.scopes import COMMAND, covers
+from parachute_hub.settings import is_host
 from parachute_hub.system import strict_json
 from parachute_hub.system.log_lines import visible
 from parachute_hub.system.strict_json import BadJson
@@ -32,13 +33,18 @@ def origin_of(address: str, *, plain: bool = False) -> str:
     >>> origin_of("hub.example.com"), origin_of("https://Hub.example.com:8443/admin/")
     ('https://hub.example.com', 'https://hub.example.com:8443')
     """
+    address = address.strip()
     try:
+        if any(letter.isspace() or not letter.isprintable() for letter in address):
+            raise ValueError
         parts = urlsplit(address if "://" in address else f"https://{address}")
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
-    if host is None or parts.scheme not in ("https", "http") or "@" in parts.netloc:
+    if host is None or not _is_host(host) or parts.scheme not in ("https", "http") or port == 0:
         raise CommandError(f"{address} is not the address of a hub. Write it like https://hub.example.com", code=2)
+    if "@" in parts.netloc:
+        raise CommandError(f"Leave out the user name and password: {parts.scheme}://{host}", code=2)
     if parts.scheme == "http" and host not in _LOOPBACK and not plain:
         raise CommandError(
             f"{address} has no encryption: everybody on the way could read your notes and keys. Use https, or "
@@ -48,6 +54,14 @@ def origin_of(address: str, *, plain: bool = False) -> str:
     named = f"[{host}]" if ":" in host else host
     usual = {"https": 443, "http": 80}[parts.scheme]
     return f"{parts.scheme}://{named}" + ("" if port in (None, usual) else f":{port}")
+
+
+def _is_host(name: str) -> bool:
+    """True for what http.client takes, which encodes names in other letters itself."""
+    try:
+        return is_host(name if name.isascii() else name.encode("idna").decode())
+    except ValueError:
+        return False
 
 
 class Site:

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from attrs import field
 
-from parachute_hub.cli.client import CommandError, HubClient
+from parachute_hub.cli.client import CommandError, HubClient, module_part
 from parachute_hub.cli.commands import progress_of, show
 from parachute_hub.cli.grammar import Words, agreed
 from parachute_hub.cli.kinds import Item, Kind
@@ -40,9 +40,10 @@ def _nothing(_arguments: Namespace, _found: Found) -> Mapping[str, Any]:
 class Request:
     """One word and its request.
 
-    `route` is a row of `site.route_table`; its placeholder is filled by the argument `fills`. `chooses` are arguments
-    that name an item of a list, after those in `first`. `body` and `query` make what is sent; `password` is the member
-    of the body that gets a new temporary password. `asks` is a question before, and `warns` what is said with it.
+    `route` is a row of `site.route_table`; its placeholder is filled by the argument `fills`, which is one of `chooses`
+    or the name of a module. `chooses` are arguments that name an item of a list, after those in `first`. `body` and
+    `query` make what is sent; `password` is the member of the body that gets a new temporary password. `asks` is a
+    question before, and `warns` what is said with it.
     `shows` lists the answer, else `done` is what is said, or says it of the answer; both texts are formats with the
     arguments and the `answer`.
     `job` follows the operation that it starts. `act` does something else instead, and returns what to print as JSON and
@@ -103,6 +104,7 @@ def _run(request: Request, arguments: Namespace) -> int:
     client = client_of(arguments)
     found = {name: kind.choose(kind.all(client), vars(arguments)[name]) for name, kind in request.chooses.items()}
     given = Given(arguments=arguments, client=client, found=found)
+    method, path = _address(request, arguments, found)
     if request.asks:
         warning = request.warns(given) if request.warns is not None and not arguments.yes else ""
         if not agreed(arguments, warning + request.asks.format(**vars(arguments))):
@@ -112,7 +114,6 @@ def _run(request: Request, arguments: Namespace) -> int:
         if text is not None:
             show(arguments, answer, text)
         return 0
-    method, path = _address(request, arguments, found)
     body = None if request.body is None else dict(request.body(arguments, found))
     if request.password:
         body = {**(body or {}), request.password: temporary_password()}
@@ -135,8 +136,10 @@ def _run(request: Request, arguments: Namespace) -> int:
 def _address(request: Request, arguments: Namespace, found: Found) -> tuple[str, str]:
     method, _, path = request.route.partition(" ")
     name = request.fills or next(iter(request.chooses), "")
-    value = found[name][request.chooses[name].id] if name in found else vars(arguments).get(name, "")
-    path = _PLACEHOLDER.sub(quote(str(value), safe=""), path)
+    if name in found:
+        path = _PLACEHOLDER.sub(quote(str(found[name][request.chooses[name].id]), safe=""), path)
+    elif name:
+        path = _PLACEHOLDER.sub(module_part(vars(arguments)[name]), path)
     return method, with_query(path, request.query(arguments, found))
 
 

@@ -13,10 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from parachute_hub.cli.client import CommandError
+from parachute_hub.cli.client import CommandError, HubClient
 from parachute_hub.cli.commands import show
 from parachute_hub.cli.grammar import Words
-from parachute_hub.cli.which_hub import home_of
+from parachute_hub.cli.profiles import folder_of
+from parachute_hub.cli.which_hub import catalog_of
+from parachute_hub.settings import from_process
 from parachute_hub.system.atomic_files import atomic_write
 from parachute_hub.system.records import frozen
 
@@ -24,6 +26,11 @@ NAME = "parachute.service"
 LABEL = "local.parachute.hub"
 _STOP_SECONDS = 30
 _PATIENCE_SECONDS = 60
+
+_NO_BUS = (
+    "Nothing was changed. Sign in as this user, not by su or sudo. Where there is no systemd for users, let the "
+    "system's own service manager run `parachute serve`."
+)
 
 Run: TypeAlias = Callable[[Sequence[str]], tuple[int, str]]
 """Runs a program; its exit code and what it said."""
@@ -62,6 +69,8 @@ class Systemd:
     def install(self, program: Sequence[str], variables: Mapping[str, str]) -> None:
         """Implements Manager."""
         text = unit(program, variables)
+        # Asked first, so that no file is left where nothing would ever read it.
+        self._must("show-environment")
         self.folder.mkdir(parents=True, exist_ok=True)
         atomic_write(self.path, text.encode())
         self._must("daemon-reload")
@@ -157,7 +166,10 @@ class Launchd:
 def _must(run: Run, words: Sequence[str]) -> None:
     code, said = run(words)
     if code:
-        raise CommandError(f"`{' '.join(words)}` failed: {said.strip() or f'exit code {code}'}")
+        why = said.strip() or f"exit code {code}"
+        if "connect to bus" in why:
+            why += "\n" + _NO_BUS
+        raise CommandError(f"`{' '.join(words)}` failed: {why}")
 
 
 def unit(program: Sequence[str], variables: Mapping[str, str]) -> str:
@@ -224,9 +236,14 @@ def add_words(words: Words) -> None:
 
 
 def _install(arguments: Namespace) -> int:
-    home, service = home_of(arguments), _manager()
+    # What is wrong is said here: the hub itself would say it in a log, again and again.
+    settings = from_process({name: vars(arguments).get(name) for name in ("home", "listen")})
+    home, catalog = settings.home, arguments.catalog and catalog_of(arguments.catalog)
+    client, service = HubClient(home), _manager()
+    if client.running and service.state()["active"] != "active":
+        raise CommandError(f"A hub runs for {home} already, but not as a service. Stop it, then try again.")
     program = [sys.executable, "-m", "parachute_hub.cli.main", "serve", "--home", str(home)]
-    for option, value in (("--listen", arguments.listen), ("--catalog", arguments.catalog)):
+    for option, value in (("--listen", arguments.listen), ("--catalog", catalog)):
         program += [option, value] if value else []
     # Modules run programs, which a service would not find on its own short PATH.
     service.install(program, {"PATH": os.environ.get("PATH", os.defpath)})
@@ -251,7 +268,7 @@ def _uninstall(arguments: Namespace) -> int:
     removed = service.uninstall()
     text = "The service is gone; the hub's data stays." if removed else "The service is not installed."
     show(arguments, {**service.state(), "removed": removed}, text)
-    return 0
+    return 0 if removed else 1
 
 
 def manager() -> Manager | None:
@@ -262,8 +279,7 @@ def manager() -> Manager | None:
         return Launchd(folder=library / "LaunchAgents", logs=logs, user=os.getuid(), run=_run)
     if shutil.which("systemctl") is None:
         return None
-    settings = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return Systemd(folder=settings / "systemd" / "user", run=_run)
+    return Systemd(folder=folder_of(os.environ).parent / "systemd" / "user", run=_run)
 
 
 def _manager() -> Manager:

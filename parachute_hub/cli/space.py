@@ -3,8 +3,8 @@
 import re
 from argparse import ArgumentTypeError, Namespace
 from typing import Any
-from urllib.parse import quote
 
+from parachute_hub.cli.client import vault_part
 from parachute_hub.cli.commands import show
 from parachute_hub.cli.grammar import Words, agreed, may_ask
 from parachute_hub.cli.kinds import PEOPLE, VAULTS
@@ -68,16 +68,17 @@ def cleared(arguments: Namespace) -> int:
 
 def emptied(arguments: Namespace) -> int:
     """Empty the trash of a vault."""
+    path = f"/api/space/trash/{vault_part(arguments.vault)}"
     if not agreed(arguments, f"Delete for good what is in the trash of {arguments.vault}?"):
         return 1
-    answer = client_of(arguments).call("POST", f"/api/space/trash/{quote(arguments.vault, safe='')}")
+    answer = client_of(arguments).call("POST", path)
     show(arguments, answer, f"The trash of {arguments.vault} is empty.")
     return 0
 
 
 def vault_limited(arguments: Namespace) -> int:
     """Limit a vault."""
-    path = f"/vaults/{quote(arguments.name, safe='')}/quota"
+    path = f"/vaults/{vault_part(arguments.name)}/quota"
     return _set(arguments, client_of(arguments).call("PUT", path, {"bytes": arguments.size}))
 
 

@@ -106,11 +106,13 @@ def update(arguments: Namespace) -> int:
     """Show the command, run it if that is wanted, and let the new version take over."""
     from parachute_hub.cli.service import manager
 
+    home = home_of(arguments)
+    HubClient(home)  # Raises CommandError for what cannot be a home before anything is changed.
     found = how_installed(_traces())
     told: dict[str, object] = {"version": __version__, "installed_by": found.kind, "command": [*found.command]}
     if not found.command:
         show(arguments, {**told, "updated": False}, _PLATFORMS[found.kind])
-        return 0
+        return 1 if arguments.yes else 0
     shown = " ".join(found.command)
     if not arguments.yes and (arguments.json or not sys.stdin.isatty() or not _agreed(found.kind, shown)):
         show(arguments, {**told, "updated": False}, f"This is hub {__version__}, installed by {found.kind}: {shown}")
@@ -121,7 +123,7 @@ def update(arguments: Namespace) -> int:
     if after == __version__:
         show(arguments, {**told, "restarted": False}, f"Hub {__version__} is the newest.")
         return 0
-    restarted, said = _taken_over(home_of(arguments), after, manager())
+    restarted, said = _taken_over(home, after, manager())
     text = f"The hub was updated from {__version__} to {after}{said}"
     show(arguments, {**told, "restarted": restarted}, text)
     return 0
@@ -168,18 +170,29 @@ def _run(command: Sequence[str]) -> None:
 def _traces() -> Traces:
     files = {path.name for path in Path(sys.prefix).iterdir()}
     files |= {Path(mark).name for mark in ("/.dockerenv", "/run/.containerenv") if os.path.exists(mark)}
-    installed = metadata.distribution(PACKAGE)
-    origin = installed.read_text("direct_url.json")
+    try:
+        installed = metadata.distribution(PACKAGE)
+        told = installed.read_text("direct_url.json")
+        origin = json.loads(told) if told else None
+    except (metadata.PackageNotFoundError, ValueError):
+        raise CommandError("How this hub was installed is not known here. Install it again the way you did.") from None
     return Traces(
         python=sys.executable,
         marks=frozenset(files),
         environ=os.environ,
         installer=(installed.read_text("INSTALLER") or "").strip(),
-        direct_url=json.loads(origin) if origin else None,
+        direct_url=origin if isinstance(origin, dict) else None,
     )
 
 
 def _version() -> str:
     """The version that a new process would run."""
     words = [sys.executable, "-c", "import parachute_hub; print(parachute_hub.__version__)"]
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    ran = subprocess.run(words, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        why = (ran.stderr.strip().splitlines() or [f"exit code {ran.returncode}"])[-1]
+        raise CommandError(
+            f"The update was installed, but does not start ({why}). A hub that runs stays at {__version__}; "
+            "do not stop it before you have installed a version that works."
+        )
+    return ran.stdout.strip()

@@ -11,13 +11,23 @@ from parachute_hub.settings import from_process
 if TYPE_CHECKING:
     from parachute_hub.cli.profiles import Profile
 
-_ONLY_HERE: Final = frozenset({"serve", "service", "migrate", "auth", "update"})
+_ONLY_HERE: Final = frozenset({"serve", "service", "migrate", "auth", "update", "module"})
 """Words for this machine, whatever hub somebody signed in to."""
 
 
 def home_of(arguments: Namespace) -> Path:
     """The home folder: option, environment, or default."""
     return from_process({"home": vars(arguments).get("home")}).home
+
+
+def catalog_of(chosen: str) -> str:
+    """What --catalog means in any folder. Raises CommandError if there is no such file."""
+    file = from_process({"catalog": chosen}).catalog
+    if file is None or chosen == "reference":
+        return chosen
+    if not file.is_file():
+        raise CommandError(f"There is no catalog {file}. Say published, reference, or the name of a file.", code=2)
+    return str(file)
 
 
 def check(arguments: Namespace) -> None:

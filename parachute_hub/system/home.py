@@ -58,6 +58,11 @@ class Home:
             if self.path.stat().st_uid == os.geteuid():
                 self.path.chmod(FOLDER_MODE)
         except OSError as error:
+            if error.errno in (errno.EEXIST, errno.ENOTDIR):
+                raise HomeError(
+                    f"The home folder {self.path} cannot be used: there is a file in the place of a folder. "
+                    "Choose another with --home."
+                ) from None
             raise HomeError(
                 f"The home folder {self.path} cannot be used: {error.strerror}. "
                 "Choose another with --home, or give it to the user that runs the hub."

@@ -105,7 +105,8 @@ class ClientTests(SynchronousTestCase):
             codes = [main(words) for words in (["status", "--home", str(self.home)], ["module", "check", "toy"])]
         self.assertEqual(codes, [1, 1])
         theirs = f"parachute: {self.home.absolute()} belongs to another user. Run this as the hub's own user."
-        self.assertEqual(said.getvalue().splitlines(), [theirs, "parachute: toy: Permission denied."])
+        toy = "parachute: toy: Permission denied. Run this as the user it belongs to, or choose another place."
+        self.assertEqual(said.getvalue().splitlines(), [theirs, toy])
 
     def test_a_wrong_setting_is_said_in_a_line(self) -> None:
         """Without the options of the program that the command becomes."""
@@ -201,9 +202,9 @@ class ClientTests(SynchronousTestCase):
 
     def test_names_from_people_are_quoted(self) -> None:
         """Names cannot escape from the path."""
-        self.assertEqual(module_path("a b?c#d%2e", "install"), "/api/modules/a%20b%3Fc%23d%252e/install")
-        for name in ("../x/y", "x/", ".", ".."):
-            with self.assertRaisesRegex(CommandError, "There is no module"):
+        self.assertEqual(module_path("a b?c#d", "install"), "/api/modules/a%20b%3Fc%23d/install")
+        for name in ("../x/y", "x/", ".", "..", "..\\x", "%2e%2e", "a\0", ""):
+            with self.assertRaisesRegex(CommandError, "cannot be the name of a module"):
                 module_path(name, "install")
 
     def test_all_modules_are_upgraded_to_what_the_registry_has_now(self) -> None:

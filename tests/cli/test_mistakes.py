@@ -1,17 +1,30 @@
 """What is said to wrong and odd words, without a hub: a sentence and an exit code, never a traceback."""
 
 import getpass
+import os
+import sqlite3
+from argparse import Namespace
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.accounts.people import owner_reset
 from parachute_hub.accounts.validation import vault_roles
-from parachute_hub.cli.client import CommandError
-from parachute_hub.cli.kinds import INVITATIONS, PEOPLE
+from parachute_hub.cli import sign_in
+from parachute_hub.cli.client import CommandError, HubClient
+from parachute_hub.cli.completion import installed_modules
+from parachute_hub.cli.hub_words import ADDRESS_WORDS
+from parachute_hub.cli.kinds import INVITATIONS, PEOPLE, VAULTS
 from parachute_hub.cli.main import main
+from parachute_hub.cli.people_words import VAULT_WORDS
+from parachute_hub.cli.profiles import Held
+from parachute_hub.cli.remote import Site
+from parachute_hub.cli.request_words import Given
 from parachute_hub.site.errors import Refused
+
+_INSTEAD = "Name the hub's folder with --home or PARACHUTE_HOME."
 
 
 class MistakeTests(SynchronousTestCase):
@@ -48,8 +61,8 @@ class MistakeTests(SynchronousTestCase):
             (("import", ""), 2, "source: it is empty."),
             (("module", "check", ""), 2, "folder: it is empty."),
             # A package, or a folder, in place of a module's name.
-            (("upgrade", "@openparachute/vault"), 1, "There is no module @openparachute/vault."),
-            (("stop", ".."), 1, "There is no module ..."),
+            (("upgrade", "@openparachute/vault"), 1, '"@openparachute/vault" cannot be the name of a module.'),
+            (("stop", ".."), 1, '".." cannot be the name of a module. `parachute status` shows their names'),
             (("people", "invite", "--days=0"), 2, "--days: '0' is not a number from 1 on."),
             (("tokens", "new", "vault:a:read", "--days=-1"), 2, "--days: '-1' is not a number from 1 on."),
             (("logs", "--lines=x"), 2, "'x' is not a whole number."),
@@ -65,6 +78,118 @@ class MistakeTests(SynchronousTestCase):
             ended, told = self.said(*words)
             self.assertEqual(ended, code, told)
             self.assertIn(sentence, told)
+
+    def test_a_name_that_is_a_path(self) -> None:
+        """It is refused here: the hub would speak of a path that nobody has typed."""
+        for name in ("../../x", "..", "a/b", "..\\x", "%2e%2e"):
+            for words, called in (
+                (("restore-data", name, "--yes"), "module"),
+                (("delete-data", name, "--yes"), "module"),
+                (("link", "set", name, "https://a.test"), "module"),
+                (("link", "move", name, "there"), "module"),
+                (("link", "renew", name), "module"),
+                (("link", "end", name, "--yes"), "module"),
+                (("updates", name, "tell"), "module"),
+                (("rollback", name), "module"),
+                (("config", name), "module"),
+                (("settings", "module", name), "module"),
+                (("settings", "limits", name, "--memory=256"), "module"),
+                (("space", "empty-trash", name, "--yes"), "vault"),
+                (("space", "limit-vault", name, "1G"), "vault"),
+            ):
+                ended, told = self.said(*words)
+                self.assertEqual(ended, 1, told)
+                self.assertIn(f'"{name}" cannot be the name of a {called}. ', told)
+
+    def test_an_option_that_is_empty(self) -> None:
+        """Such as an unset variable, which must not choose another hub, or everything in place of a part."""
+        for words, option in (
+            (("status", "--home", ""), "--home"),
+            (("lock", "--yes", "--hub", ""), "--hub"),
+            (("serve", "--listen", ""), "--listen"),
+            (("people", "remove", "ada", "--yes", "--give-to", ""), "--give-to"),
+            (("backup", "restore", "archive", "--yes", "--vault", ""), "--vault"),
+            (("upgrade", "vault", "--version", ""), "--version"),
+            (("module", "dev", "--with", ""), "--with"),
+            (("login", "hub.test", "--name", ""), "--name"),
+        ):
+            ended, told = self.said(*words)
+            self.assertEqual((ended, told.splitlines()[0]), (2, f"parachute: {option}: it is empty."), words)
+
+    def test_what_cannot_start_is_said_before_anything_does(self) -> None:
+        file = self.here / "file"
+        file.touch()
+        stranger = "~nobody-of-that-name/x"
+        for words, sentence in (
+            (("serve", "--listen", "tcp:80:foo=bar"), "--listen must be a port"),
+            (("serve", "--origin", "https://a:0"), "--origin is not a URL"),
+            (("module", "new", "hub"), "hub is kept for the hub."),
+            (("module", "new", "clock", "--folder", stranger), "a user who is not known here."),
+            (("module", "dev", str(self.here), "--catalog", str(self.here / "none")), "There is no catalog"),
+            (("module", "dev", str(file)), "is not a folder."),
+            (("module", "test", stranger), "a user who is not known here."),
+            (("module", "test", "--hub", "x"), "Use one of them."),
+            (("login", "a b"), "a b is not the address of a hub."),
+        ):
+            ended, told = self.said(*words)
+            self.assertEqual(ended, 2, told)
+            self.assertIn(sentence, told)
+
+    def test_a_file_in_the_place_of_the_home(self) -> None:
+        file = self.here / "home"
+        file.touch()
+        for words in (("status",), ("lock", "--yes"), ("update",), ("migrate", "--yes"), ("expose", "start", "lan")):
+            ended, told = self.said(*words)
+            self.assertEqual((ended, told), (2, f"parachute: {file} is a file. {_INSTEAD}\n"))
+
+    def test_nobody_signs_in_for_tokens_that_could_not_be_kept(self) -> None:
+        def asked(*_: object) -> Held:
+            raise AssertionError("somebody was asked")
+
+        told = {"issuer": "http://127.0.0.1:9", "device_authorization_endpoint": "x"}
+        self.patch(Site, "get", lambda site, path: told)
+        self.patch(sign_in, "by_device", asked)
+        (self.here / "parachute").touch()
+        self.patch(os, "environ", {"XDG_CONFIG_HOME": str(self.here)})
+        ended, said = self.said("login", "http://127.0.0.1:9", "--device")
+        self.assertEqual((ended, said.startswith(f"parachute: {self.here / 'parachute'}")), (1, True), said)
+        for name in ("local", "a\nb"):
+            ended, said = self.said("login", "http://127.0.0.1:9", "--device", "--name", name)
+            self.assertEqual((ended, "Choose another --name." in said), (2, True), said)
+
+    def test_a_database_that_is_in_use(self) -> None:
+        busy = sqlite3.OperationalError("database is locked")
+        busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
+
+        def refuse(path: Path, **_: object) -> tuple[str, str]:
+            raise busy
+
+        self.patch(owner_reset, "reset_owner", refuse)
+        (self.here / "home").mkdir()
+        (self.here / "home" / "parachute.db").touch()
+        told = (1, "parachute: The hub is busy. Try again in a few seconds.\n")
+        self.assertEqual(self.said("auth", "reset-owner"), told)
+
+    def test_completion_is_silent_of_what_is_wrong(self) -> None:
+        given = Namespace(home="~nobody-of-that-name/x", hub=None)
+        self.assertEqual((installed_modules("", given), VAULTS.offered("", given)), ([], []))
+
+    def test_a_share_that_is_none_is_not_ended(self) -> None:
+        request = next(one for one in VAULT_WORDS if one.word == "vaults end-share")
+        assert request.body is not None
+        ada = {"vaults": {"home": "read"}, "own_vaults": []}
+        self.assertEqual(request.body(Namespace(vault="home", person="ada"), {"person": ada})["assigned_vaults"], {})
+        with self.assertRaises(CommandError) as caught:
+            request.body(Namespace(vault="../../x", person="ada"), {"person": ada})
+        self.assertIn("../../x is not shared with ada.", str(caught.exception))
+
+    def test_an_address_that_is_the_address_already(self) -> None:
+        request = next(one for one in ADDRESS_WORDS if one.word == "address plan")
+        assert request.act is not None
+        same = {"from": "https://a.test", "to": "https://a.test"}
+        self.patch(HubClient, "call", lambda *_: same)
+        given = Given(arguments=Namespace(address="https://a.test"), client=HubClient(self.here), found={})
+        self.assertEqual(request.act(given), (same, "https://a.test is the address already."))
 
     def test_an_input_that_ends(self) -> None:
         def ended(prompt: str) -> str:

@@ -60,5 +60,6 @@ class ModuleHostWordTests(SynchronousTestCase):
 
     def test_a_wrong_name_is_refused_before_anything_starts(self) -> None:
         self.patch(os, "environ", {})
-        ended, said = self.run_word("module", "host", "Vault!")
-        self.assertEqual((ended, "short name" in said), (2, True), said)
+        for name in ("Vault!", "../vault", "a b", "x" * 64, "hub"):
+            ended, said = self.run_word("module", "host", name)
+            self.assertEqual((ended, "short name" in said), (2, True), said)

@@ -59,9 +59,13 @@ class AddressTests(SynchronousTestCase):
             self.assertEqual(origin_of(typed), origin)
 
     def test_what_is_refused(self) -> None:
-        for typed in ("http://hub.example.com", "ftp://hub.test", "https://me@hub.test", "https://", "https://a:b", ""):
+        odd = ("a b", "a\nb", "../../x", "a" * 64, "a." * 130, "https://[::", "https://a:0", "a\x1b[2J", "https://a%zz")
+        for typed in ("http://hub.example.com", "ftp://hub.test", "https://", "https://a:b", "", *odd):
             with self.assertRaises(CommandError, msg=typed):
                 origin_of(typed)
+        with self.assertRaises(CommandError) as caught:
+            origin_of("https://me:secret@hub.test")
+        self.assertEqual(str(caught.exception), "Leave out the user name and password: https://hub.test")
         self.assertEqual(origin_of("http://192.168.1.7:1939", plain=True), "http://192.168.1.7:1939")
 
 

@@ -1,12 +1,17 @@
 """The hub as a service of the user, with a systemd and a launchd that keep what they are told."""
 
+import os
 import plistlib
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.cli.client import CommandError
+from parachute_hub.cli import service as service_words
+from parachute_hub.cli.client import CommandError, HubClient
+from parachute_hub.cli.main import main
 from parachute_hub.cli.service import Launchd, Systemd, agent, unit
 
 
@@ -32,7 +37,7 @@ class ServiceTests(SynchronousTestCase):
         self.service.install(["one"], {})
         self.service.install(["two"], {})
         self.assertEqual(self.service.path.read_text(), unit(["two"], {}))
-        told = ["daemon-reload", "enable parachute.service", "restart parachute.service"]
+        told = ["show-environment", "daemon-reload", "enable parachute.service", "restart parachute.service"]
         self.assertEqual(self.systemd.calls, told * 2)
         state = self.service.state()
         self.assertEqual((state["installed"], state["enabled"], state["active"]), (True, True, "active"))
@@ -44,13 +49,13 @@ class ServiceTests(SynchronousTestCase):
         self.assertFalse(self.service.path.exists())
         self.assertFalse(self.service.uninstall())
 
-    def test_without_a_session_systemd_is_quoted(self) -> None:
-        self.systemd.fails = "daemon-reload"
+    def test_without_a_session_systemd_is_quoted_and_nothing_is_written(self) -> None:
+        self.systemd.fails = "show-environment"
         with self.assertRaises(CommandError) as caught:
             self.service.install(["one"], {})
-        self.assertEqual(
-            str(caught.exception), "`systemctl --user daemon-reload` failed: Failed to connect to bus: No medium found"
-        )
+        said = "`systemctl --user show-environment` failed: Failed to connect to bus: No medium found\n"
+        self.assertTrue(str(caught.exception).startswith(said + "Nothing was changed. Sign in as this user"))
+        self.assertFalse(self.service.folder.exists())
 
     def test_the_unit_quotes_what_it_is_given(self) -> None:
         text = unit(["/usr/bin/python3", "serve", "--home", "/home/a b/100%$x"], {"PATH": "/bin"})
@@ -58,6 +63,58 @@ class ServiceTests(SynchronousTestCase):
         self.assertIn('Environment="PATH=/bin"\nRestart=on-failure\n', text)
         with self.assertRaises(CommandError):
             unit(["a\nExecStartPre=/bin/sh"], {})
+
+
+class WordTests(SynchronousTestCase):
+    """`service install` and `uninstall`, with the systemd that only keeps what it is told."""
+
+    def setUp(self) -> None:
+        self.here = Path(self.mktemp()).absolute()
+        (self.here / "config").mkdir(parents=True)
+        self.systemd = FakeSystemd()
+        self.service = Systemd(folder=self.here / "config", run=self.systemd.run)
+        self.patch(service_words, "manager", lambda: self.service)
+        self.patch(os, "environ", {"HOME": str(self.here)})
+
+    def said(self, *given: str) -> tuple[int, str]:
+        """The exit code, and what was written."""
+        with redirect_stdout(StringIO()) as out, redirect_stderr(out):
+            code = main(["service", *given])
+        return code, out.getvalue()
+
+    def test_what_the_hub_would_not_start_with_is_refused(self) -> None:
+        """It would be said in a log, while the command told that the hub runs."""
+        file = self.here / "file"
+        file.touch()
+        for given, sentence in (
+            (("--listen", "0"), "0 is not a port"),
+            (("--listen", "tcp:80:foo=bar"), "--listen must be a port"),
+            (("--catalog", "none.json"), "There is no catalog"),
+            (("--home", str(file)), "is a file. Name the hub's folder"),
+            (("--home", "~nobody-of-that-name/hub"), "a user who is not known here"),
+            (("--home", "a\nb"), "A control character"),
+        ):
+            code, told = self.said("install", *given)
+            self.assertEqual((code, sentence in told), (2, True), told)
+            self.assertFalse(self.service.path.exists())
+
+    def test_a_hub_that_runs_in_a_terminal_is_not_fought(self) -> None:
+        self.patch(HubClient, "running", True)
+        self.systemd.fails = "is-active"
+        code, told = self.said("install")
+        self.assertEqual((code, "Stop it, then try again." in told, self.service.path.exists()), (1, True, False), told)
+        self.systemd.fails = None
+        self.assertEqual(self.said("install")[0], 0)
+
+    def test_a_catalog_is_found_from_any_folder(self) -> None:
+        catalog = self.here / "catalog.json"
+        catalog.touch()
+        for given, kept in ((os.path.relpath(catalog), str(catalog)), ("reference", "reference")):
+            self.assertEqual(self.said("install", "--catalog", given)[0], 0)
+            self.assertIn(f'"--catalog" "{kept}"', self.service.path.read_text())
+
+    def test_nothing_to_uninstall_is_no_success(self) -> None:
+        self.assertEqual([self.said(*given)[0] for given in (("install",), ("uninstall",), ("uninstall",))], [0, 0, 1])
 
 
 class FakeLaunchd:

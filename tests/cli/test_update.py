@@ -1,17 +1,19 @@
 """How the hub was installed, told from what the tools leave behind, and what updates it."""
 
 import json
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub import __version__
 from parachute_hub.cli import service, update
-from parachute_hub.cli.client import HubClient, HubRefused
+from parachute_hub.cli.client import CommandError, HubClient, HubRefused
 from parachute_hub.cli.update import Installed, Traces, how_installed
 
 PYTHON = "/env/bin/python"
@@ -48,6 +50,9 @@ class HowTests(SynchronousTestCase):
             self.assertEqual(kind in update._PLATFORMS, not command)
 
 
+really_installed = update._version
+
+
 class UpdateTests(SynchronousTestCase):
     """The command, with an installer and a service that only keep what they are told."""
 
@@ -76,11 +81,11 @@ class UpdateTests(SynchronousTestCase):
         self.patch(update, "in_place", in_place)
         self.patch(HubClient, "running", True)
 
-    def update(self, given: Traces, *, yes: bool) -> dict[str, Any]:
+    def update(self, given: Traces, *, yes: bool, code: int = 0) -> dict[str, Any]:
         self.patch(update, "_traces", lambda: given)
         arguments = Namespace(yes=yes, json=True, home=self.mktemp())
         with redirect_stdout(StringIO()) as out:
-            self.assertEqual(update.update(arguments), 0)
+            self.assertEqual(update.update(arguments), code)
         told: dict[str, Any] = json.loads(out.getvalue())
         return told
 
@@ -114,8 +119,25 @@ class UpdateTests(SynchronousTestCase):
         self.assertEqual(self.restarts, 1)
 
     def test_what_is_updated_elsewhere_is_only_told(self) -> None:
-        self.assertEqual(self.update(traces(RENDER="true"), yes=True)["installed_by"], "render")
+        """Which is no success for a script that asked for an update."""
+        for yes in (False, True):
+            told = self.update(traces(RENDER="true"), yes=yes, code=int(yes))
+            self.assertEqual((told["installed_by"], told["updated"]), ("render", False))
         self.assertEqual(self.ran, [])
+
+    def test_what_cannot_be_a_home_is_said_before_anything_is_changed(self) -> None:
+        self.patch(update, "_traces", lambda: traces("pipx_metadata.json"))
+        file = Path(self.mktemp())
+        file.touch()
+        with self.assertRaises(CommandError):
+            update.update(Namespace(yes=True, json=True, home=str(file)))
+        self.assertEqual(self.ran, [])
+
+    def test_a_version_that_does_not_start_is_told(self) -> None:
+        self.patch(sys, "executable", "/bin/false")
+        with self.assertRaises(CommandError) as caught:
+            really_installed()
+        self.assertIn(f"stays at {__version__}", str(caught.exception))
 
     def test_the_newest_restarts_nothing(self) -> None:
         self.patch(update, "_version", lambda: __version__)

@@ -35,6 +35,11 @@ class AtomicWrite(SynchronousTestCase):
             atomic_write(self.path, b"new")
         self.assertEqual(os.listdir(self.folder), ["state.json"])
 
+    def test_a_folder_that_is_not_there_is_told_by_the_file_that_people_know(self) -> None:
+        with self.assertRaises(OSError) as caught:
+            atomic_write(self.folder / "none" / "state.json", b"new")
+        self.assertEqual(caught.exception.filename, str(self.folder / "none" / "state.json"))
+
     def test_new_but_not_safe_yet_is_told_apart(self) -> None:
         def refuse(folder: Path) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")

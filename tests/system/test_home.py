@@ -32,6 +32,14 @@ class HomeTests(SynchronousTestCase):
         self.home.prepare()
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o700)
 
+    def test_a_file_in_the_place_of_a_folder_is_told(self) -> None:
+        file = Path(self.mktemp())
+        file.touch()
+        for place in (file, file / "home"):
+            with self.assertRaises(HomeError) as caught:
+                Home(place).prepare()
+            self.assertIn("there is a file in the place of a folder", str(caught.exception))
+
     def test_a_second_hub_is_told_who_the_first_is(self) -> None:
         """flock names the holder; the lock ends with its process, not with a file."""
         self.home.lock("pid 7 on port 1939")
