@@ -11,6 +11,7 @@ from attrs import define
 
 from tests.browser.browser import _bun as bun
 from tests.live.harness import fetch
+from tests.live.ports import free_port
 from tools.locks import locked
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +61,7 @@ class PretendedHub:
 
     def start(self) -> None:
         """Serve; after a stop, on the same port."""
-        port = self.url.rpartition(":")[2] or "0"
+        port = self.url.rpartition(":")[2] or str(free_port())
         self._process = subprocess.Popen(
             [bun(), "run", "dev/server.ts"],
             cwd=WEB,
