@@ -132,6 +132,7 @@ class SlowTests(AdminCase):
         stop.click()
         expect(stop).to_have_attribute("aria-busy", "true")
         stop.click()
+        until(page, lambda: len(held) > 0, "the request")
         self.assertEqual(len(held), 1)
         held[0].continue_()
         expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible()

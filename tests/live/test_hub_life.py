@@ -8,7 +8,7 @@ import time
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live.harness import HubProcess, fetch, hub, packed_examples, session_of_owner
+from tests.live.harness import PATIENCE, HubProcess, fetch, hub, packed_examples, session_of_owner
 from tests.requirements import requires, right
 
 
@@ -151,7 +151,7 @@ class Overlap(SynchronousTestCase):
         second = HubProcess(home=first.home, environment={**first.environment, "PARACHUTE_LOCK_WAIT": "1"})
         self.addCleanup(second.end)
         process = second.spawn()
-        self.assertEqual(process.wait(20), 1)
+        self.assertEqual(process.wait(PATIENCE), 1)
         self.assertIn("Another hub already uses", first.log())
         self.assertTrue(first.client.running)
 

@@ -11,7 +11,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub import __version__
-from tests.live.harness import packed_examples
+from tests.live.harness import PATIENCE, packed_examples
 from tests.live.host_rig import ORIGIN, HostProcess, LinkClient, client, host
 
 
@@ -154,7 +154,7 @@ class ModuleHostTests(SynchronousTestCase):
         other = HostProcess(home=self.host.home, port=self.host.port)
         self.addCleanup(other.end)
         other.environment = {"PARACHUTE_ROLE": "hub"}
-        self.assertEqual(other.spawn().wait(20), 1)
+        self.assertEqual(other.spawn().wait(PATIENCE), 1)
         self.assertIn("home of a module host", other.log())
 
 

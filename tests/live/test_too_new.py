@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub import __version__
 from parachute_hub.store.newer import known_schema
-from tests.live.harness import hub
+from tests.live.harness import PATIENCE, hub
 
 
 def contents(home: Path) -> dict[str, bytes]:
@@ -27,7 +27,7 @@ class TooNewTests(SynchronousTestCase):
         )
         before = contents(running.home)
         process = running.spawn()
-        self.assertEqual(process.wait(20), 1)
+        self.assertEqual(process.wait(PATIENCE), 1)
         running.process = None
         last = running.log().strip().splitlines()[-1]
         self.assertTrue(last.startswith("parachute: "), last)
@@ -48,6 +48,6 @@ class TooNewTests(SynchronousTestCase):
         process = running.spawn()
         self.addCleanup(other.close)
         self.addCleanup(connection.close)
-        self.assertEqual(process.wait(20), 1)
+        self.assertEqual(process.wait(PATIENCE), 1)
         running.process = None
         self.assertIn("Run the newer version", running.log())
