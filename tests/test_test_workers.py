@@ -14,6 +14,7 @@ from tools.test_workers import Tally, TestReporter, run_in_processes, units
 _FILE = """
 import os
 import threading
+from hypothesis import settings
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
@@ -35,6 +36,7 @@ _BODIES = {
     "skipping": "raise SkipTest('not today')",
     "dying": "os._exit(7)",
     "hanging": "threading.Event().wait()",
+    "property": "self.assertEqual((settings.default.derandomize, settings.default.deadline), (True, None))",
 }
 
 
@@ -93,8 +95,13 @@ class ProcessesTests(SynchronousTestCase):
         found, text = self.run_these("dying", "passing", workers=1)
         self.assertEqual((found.passed, found.failed), (3, 1), text)
 
+    def test_properties_have_the_same_examples_in_each_run(self) -> None:
+        """Not only where CI=true says so, which Hypothesis looks at."""
+        found, text = self.run_these("property", workers=1)
+        self.assertEqual((found.passed, found.failed), (3, 0), text)
+
     def test_a_file_that_never_ends_has_failed(self) -> None:
-        found, text = self.run_these("hanging", "passing", workers=1, limit=3)
+        found, text = self.run_these("hanging", "passing", workers=1, limit=6)
         self.assertEqual((found.passed, found.failed), (3, 1), text)
         self.assertIn("in worker_hanging", text)
 

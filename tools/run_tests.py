@@ -71,6 +71,7 @@ def main(names: Sequence[str]) -> int:
     """Run these tests, print the summary, and return the exit status."""
     # Hypothesis computes tables once; trial clears the folder in which it would keep them.
     os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(".cache", "hypothesis").absolute()))
+    test_workers.same_examples()
     suite = TestLoader().loadByNames(list(names), recurse=True)
     install(lacking())
     files = test_workers.units(suite) if all(map(_is_module, names)) else []

@@ -120,6 +120,16 @@ def units(suite: TestSuite) -> list[tuple[str, ...]]:
     return [tuple(found[name]) for name in ordered]
 
 
+def same_examples() -> None:
+    """Test properties with the same examples in each run, on a machine of any speed, as Hypothesis does for CI alone.
+
+    Tests that are imported afterwards have it.
+    """
+    from hypothesis import settings
+
+    settings.load_profile("ci")
+
+
 def run_here(suite: TestSuite) -> Tally:
     """Run the suite in this process."""
     return tally(cast(Reporter, TrialRunner(TestReporter).run(suite)))
@@ -222,6 +232,7 @@ class _Units(TestCase):
 
 def _work(pipe: "Connection[Any, Any]", limit: float) -> None:
     """The life of a worker."""
+    same_examples()
     stream = io.StringIO()
     result = TrialRunner(TestReporter, stream=stream).run(_Units(pipe, stream, limit))
     text = _taken(stream)

@@ -118,7 +118,7 @@ class ModuleHostTests(SynchronousTestCase):
         self.assertEqual(hub.ask("POST", "certificate", {"certificate": next_hub.pem.decode()}).status, 204)
         self.assertEqual(hub.ask("GET", "state").status, 200)
         self.assertEqual(next_hub.ask("GET", "state").status, 200)
-        end = time.monotonic() + 10
+        end = time.monotonic() + PATIENCE
         with self.assertRaises((OSError, http.client.HTTPException)):
             while time.monotonic() < end:
                 hub.ask("GET", "state")
