@@ -154,6 +154,11 @@ _SECRET = frozenset(b"authorization cookie mcp-session-id proxy-authorization re
 _lines = _Lines()
 
 
+def forget_lines() -> None:
+    """Clear the cache of header lines. Dates never come again, and secrets may be in headers of any name."""
+    _lines.clear()
+
+
 def parse_request_line(raw: bytes) -> tuple[bytes, bytes, int, bytes]:
     """(method, target, minor version, header lines) of a request head. Raises BadMessage."""
     first, separator, rest = raw.partition(LINE_END)

@@ -12,6 +12,7 @@ from parachute_hub.proxy.head import (
     BadMessage,
     RequestHead,
     RequestHeaders,
+    forget_lines,
     parse_request_headers,
     parse_request_line,
 )
@@ -122,6 +123,7 @@ class Planner:
         """Clear the caches. Called every second, because heads contain secrets."""
         self._plans.clear()
         self._senders.clear()
+        forget_lines()
 
     def _made(self, table: Table, peer: str, raw: bytes, tls: bool) -> Plan:
         method, target, minor, lines = parse_request_line(raw)

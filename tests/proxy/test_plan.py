@@ -68,7 +68,11 @@ class PlannerTests(SynchronousTestCase):
         self.assertIsNot(self.planned(large), self.planned(large))
         first = self.planned()
         self.planner.forget()
-        self.assertIsNot(self.planned(), first)
+        again = self.planned()
+        self.assertIsNot(again, first)
+        for before, now in zip(first.request.fields, again.request.fields, strict=True):
+            self.assertEqual(before, now)
+            self.assertIsNot(before, now)
 
     def test_what_is_refused_is_refused_again(self) -> None:
         for _ in range(2):
