@@ -130,6 +130,10 @@ class Backlog(Generic[T]):
             del self._blamed[next(iter(self._blamed))]
         self.forget(member)
 
+    def forgive(self) -> None:
+        """Blame only those addresses that still have a member."""
+        self._blamed = {address: blame for address, blame in self._blamed.items() if address in self._by_address}
+
     def excess(self, address: str, now: float, *, shared: bool) -> T | None:
         """Who must go now, after `address` got a member; None while all is within the budget.
 

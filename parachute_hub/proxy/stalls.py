@@ -16,8 +16,8 @@ from parachute_hub.system.heap import give_back_after_a_crowd
 from parachute_hub.system.records import frozen
 from parachute_hub.system.timers import FailureLog
 
-# Objects of the hub and of the kernel for one client.
-_CLIENT = 8 * 1024
+# Objects for one client: the hub's, about 7 KB, the kernel's, about 14 KB, and the module's.
+_CLIENT = 32 * 1024
 # Bytes: less than that is not worth returning.
 _CROWD = 4 * 1024 * 1024
 # Bytes within a second: who takes as much uses what is held for it, and is not stalled.
@@ -29,6 +29,7 @@ _AGAIN = 128 * 1024
 # Measuring one takes some 25 µs. Nobody waits while a crowd of them is measured: so many at once, and all within
 # so many seconds.
 _SLICE, _ROUND = 8, 0.8
+_REPORTED_EVERY = 60.0
 _RESPONDING = (ReadState.RESPONSE, ReadState.TUNNEL)
 _MEASURING = "Measuring stalled clients"
 
@@ -53,6 +54,7 @@ class Stalls:
             most_bytes=limits.stalled_bytes, share=limits.stalled_share, patience=limits.stalled_patience
         )
         self._cut = 0
+        self._next_report = 0.0
         self._peak = 0
         # What clients had taken and sent when they were last measured.
         self._markers: dict[Connection, int] = {}
@@ -108,9 +110,7 @@ class Stalls:
         for connection in [one for one in self._credits if one not in self._backlog]:
             self._end_credit(connection)
         self._after_a_crowd()
-        if self._cut:
-            self._log.warn("Disconnected {count} stalled clients that held memory", count=self._cut)
-            self._cut = 0
+        self._report()
         members = self._backlog.members
         self._unmeasured = iter(members)
         self._measure_some(_ROUND * _SLICE / max(len(members), _SLICE))
@@ -164,10 +164,23 @@ class Stalls:
         if (credit := self._credits.pop(connection, None)) is not None:
             self._credit_left += credit.size
 
+    def _report(self) -> None:
+        """Say how many were disconnected: at once, then at most once in so many seconds, for crowds last."""
+        now = self._clock.seconds()
+        if self._cut and now >= self._next_report:
+            self._log.warn("Disconnected {count} stalled clients that held memory", count=self._cut)
+            self._cut = 0
+            self._next_report = now + _REPORTED_EVERY
+
     def _after_a_crowd(self) -> None:
-        """Once most of what was held is free again, return it: the heap keeps it otherwise."""
+        """Once most of what was held is free again, return it: the heap keeps it otherwise.
+
+        Few small objects that outlive a crowd, made while it was there, keep as much memory as the crowd used.
+        """
         held = self._backlog.held
         if held < self._peak / 4 and self._peak > _CROWD:
+            self._backlog.forgive()
+            network.cache_clear()
             give_back_after_a_crowd()
             self._peak = held
         self._peak = max(self._peak, held)

@@ -97,6 +97,18 @@ class BacklogTests(SynchronousTestCase):
         backlog.add("g3", "g", READER, 3605.0)
         self.assertEqual(backlog.excess("g", 3605.0, shared=False), "g3")
 
+    def test_who_left_altogether_is_forgiven(self) -> None:
+        backlog = self.backlog()
+        self.fill(backlog, "b1", "c1", "c2", "d1", "e1")
+        for member in ("b1", "c1"):
+            backlog.cut(member, 5.0)
+        backlog.forgive()
+        for at, member in enumerate(("b3", "c3")):
+            backlog.add(member, member[0], Holding(MODEST // 2), 6.0 + at)
+        self.assertEqual(backlog.excess("c", 8.0, shared=False), None)
+        backlog.add("f1", "f", READER, 9.0)
+        self.assertEqual(backlog.excess("f", 9.0, shared=False), "c2")
+
     def test_above_the_budget_who_pauses_for_long_goes_first(self) -> None:
         """Except a WebSocket, which may be silent."""
         backlog = self.backlog()

@@ -1,18 +1,23 @@
 """Clients that stop moving, through a whole front: who is cut off, and who is not."""
 
 import gc
+import io
+import re
 import weakref
 
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.proxy import stalls
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.routes import Mount
+from parachute_hub.proxy.shares import network
+from parachute_hub.system.logs import LineObserver, Masker
 from tests.proxy.test_tunnel import ACCEPTED, handshake
 from tests.support.sockets import HOST, Rig, get, ok
 
 # What a stalled reader is taken for until it is measured.
-READER = 352 * 1024
+READER = 376 * 1024
 MB = 1024 * 1024
 LIMITS = Limits(stalled_bytes=4 * READER, stalled_share=0.6)
 # A response that fills the module's buffers, and one that is nearly complete.
@@ -70,6 +75,20 @@ class StallTests(SynchronousTestCase):
             self.assertTrue(phone.connected and small.connected, turn)
         late = self.stalled_reader("198.51.100.9")
         self.assertTrue(late.connected)
+
+    def test_a_crowd_is_logged_once_a_minute(self) -> None:
+        out = io.StringIO()
+        observer = LineObserver(Masker(), out)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        for _ in range(63):
+            for _ in range(3):
+                self.stalled_reader("192.0.2.1")
+            self.rig.pass_time(1)
+        told = [int(count) for count in re.findall(r"Disconnected (\d+) stalled", out.getvalue())]
+        self.assertEqual(len(told), 2)
+        self.assertLess(told[0], 4)
+        self.assertGreater(told[1], 120)
 
     def test_who_reads_again_is_not_counted(self) -> None:
         for _ in range(10):
@@ -292,6 +311,22 @@ class RemainsTests(SynchronousTestCase):
             rig.modules.sockets.clear()
             del client, socket, sockets
             self.assertEqual([protocol() for protocol in protocols], [None] * len(protocols), request)
+
+    def test_a_crowd_that_left_is_forgotten(self) -> None:
+        """What is kept of each that came holds on to memory around it."""
+        rig = Rig(limits=Limits(stalled_bytes=6 * MB), buffered=lambda local, remote: 9 * MB)
+        self.addCleanup(rig.stop)
+        crowd = []
+        for number in range(100):
+            crowd.append(rig.ask(get("/notes/", f"X-Number: {number}"), f"192.0.2.{number}"))
+            rig.modules.newest.deliver(b"HTTP/1.1 200 OK\r\nContent-Length: 8000000\r\n\r\nsome")
+            crowd[-1].producer.pauseProducing()
+        rig.pass_time(1)
+        self.assertLess(sum(client.connected for client in crowd), 50)
+        for client in crowd:
+            client.hang_up()
+        rig.pass_time(1)
+        self.assertEqual((rig.front._stalls._backlog._blamed, network.cache_info().currsize), ({}, 0))
 
 
 class HalfClosedTests(SynchronousTestCase):
