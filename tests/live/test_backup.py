@@ -99,8 +99,10 @@ class BackupTests(SynchronousTestCase):
         begun = self.call("POST", f"/api/backups/places/{place}/run")
         self.hub.wait_for(lambda: self.call("GET", "/api/backups")["problems"], "the problem")
         self.assertIn("Is the disk mounted?", self.call("GET", "/api/backups")["problems"][0]["text"])
-        job = self.call("GET", f"/api/modules/operations/{begun['operation_id']}")
-        self.assertEqual(job["outcome"], "failed", job)
+        # The operation ends after its problem is known.
+        job = f"/api/modules/operations/{begun['operation_id']}"
+        self.hub.wait_for(lambda: self.call("GET", job)["outcome"], "the end of the operation")
+        self.assertEqual(self.call("GET", job)["outcome"], "failed")
 
     def test_by_the_command_alone_and_onto_another_hub(self) -> None:
         identity = json.loads(self.run_command(self.hub, "sheet", "--json"))["identity"]
