@@ -105,7 +105,8 @@ class MoveInPages:
 
     def _ask(self, request: IRequest, refused: Refused | None = None) -> bytes:
         content = fill("setup-move-in", problem=problem(refused), csrf=csrf_field(self._browser.page_token(request)))
-        return show(request, "Move in", content, refused=refused)
+        script = tags.script(src="/static/hub/setup-token.js", type="module")
+        return show(request, "Move in", content, refused=refused, head=script)
 
     def _refuse(self, request: IRequest, refused: Refused) -> bytes:
         if is_json(request) or refused.error == "csrf_failed":

@@ -61,7 +61,7 @@ class RestoreApi:
         """The page for an empty hub. One in use has its own in the admin app."""
         if self._setup.has_owner:
             return see_other(request, IN_USE)
-        return show(request, "Restore a backup", _fill("setup-restore"), head=_script())
+        return show(request, "Restore a backup", _fill("setup-restore"), head=_scripts())
 
     @app.route(BASE, methods=["POST"])
     async def begin(self, request: IRequest) -> bytes:
@@ -169,5 +169,5 @@ def _part(told: Any) -> Part:
     return Part("vault", vault, None if alias in (None, vault) else alias)
 
 
-def _script() -> Tag:
-    return tags.script(src="/static/hub/restore.js", type="module")
+def _scripts() -> list[Tag]:
+    return [tags.script(src=f"/static/hub/{name}.js", type="module") for name in ("setup-token", "restore")]

@@ -198,7 +198,9 @@ class RestoreTests(BackupsCase):
         return key, next(self.disk.iterdir())
 
     def test_an_empty_hub_takes_an_uploaded_file(self) -> None:
-        """Found from the first page; a wrong key is refused, and then everything comes back."""
+        """Found from the first page, which hands on the token of its link; a wrong key is refused, and then everything
+        comes back.
+        """
         key, archive = self.backup()
         home = Path(self.mktemp()).absolute()
         home.parent.mkdir(parents=True, exist_ok=True)
@@ -207,11 +209,12 @@ class RestoreTests(BackupsCase):
         second.wait_for(lambda: "parachute-bootstrap-" in second.log(), "the setup token")
         token = "parachute-bootstrap-" + second.log().partition("parachute-bootstrap-")[2].split()[0]
         _, page = self.stack.enter_context(window(self.browser))
-        page.goto(second.url)
+        page.goto(f"{second.url}/admin/setup#{token}")
         page.get_by_role("link", name="I have a backup").click()
         expect(page.get_by_role("heading", name="Restore a backup")).to_be_visible()
         self.look("restore-empty", page)
-        page.get_by_label("Setup token").fill(token)
+        expect(page.get_by_label("Setup token")).to_have_value(token)
+        expect(page).to_have_url(f"{second.url}/admin/setup/restore")
         page.get_by_label("Recovery key").fill("AGE-SECRET-KEY-1" + "Q" * 58)
         page.get_by_label("Backup file").set_input_files(archive)
         page.get_by_role("button", name="Continue").click()
