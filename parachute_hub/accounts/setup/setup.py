@@ -20,6 +20,7 @@ from parachute_hub.accounts.signin.signin import SignIn
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.settings import StoredSettings
 from parachute_hub.store.writer import Write
+from parachute_hub.system.networks import opens_only_here
 from parachute_hub.system.records import frozen
 
 PROGRESS = "setup_progress"
@@ -224,7 +225,7 @@ class Setup:
         return mode != "localhost" and self._origin.would_move(origin) and not claiming
 
     async def reach(self, mode: str, origin: str) -> str | None:
-        """Store how the hub is reached. Returns a warning if the hub cannot reach itself there.
+        """Store how the hub is reached. Returns a warning if it may not be.
 
         Raises Refused 400 for an invalid mode or address, 409 if already answered: later changes need a step-up proof.
         """
@@ -240,8 +241,17 @@ class Setup:
             return wizard.reach(progress)
 
         await self._change(answer)
-        self.warning = await self._self_check(self._origin.issuer()) if mode != "localhost" else None
+        self.warning = await self._doubt(self._origin.issuer()) if mode != "localhost" else None
         return self.warning
+
+    async def _doubt(self, issuer: str) -> str | None:
+        """Why others may not reach the hub at this address."""
+        if opens_only_here(issuer):
+            return (
+                f"Only this computer opens {issuer}. "
+                "Settings can open a way for your other devices, under \u201cFrom your phone\u201d."
+            )
+        return await self._self_check(issuer)
 
     async def _begin_when_ready(self, environment: Mapping[str, str]) -> None:
         """Start the chosen installs once all their questions are answered; idempotent across concurrent answers."""

@@ -227,7 +227,11 @@ def _reach(setup: Setup, origin: HubOrigin, kept: Mapping[str, str], said: dict[
         "option": "Set when the hub was started.",
         "environment": "Set when the hub was started.",
         "settings": "Your earlier choice.",
-    }.get(origin.source(), "Needed unless you only use it from this computer.")
+    }.get(
+        origin.source(),
+        "Needed unless you only use it from this computer. If you have none yet, choose that: "
+        "Settings can open a way for your other devices later.",
+    )
     return fill("setup-reach", choices=choices, origin=kept.get("hub_origin", issuer), hint=said_by, **said)
 
 

@@ -106,6 +106,7 @@ class ConnectPages:
 
     def _steps(self, visit: PageSession, assistant: Assistant, vaults: Sequence[str], vault: str) -> list[Tag | str]:
         address, name = f"{self._origin()}/vault/{vault}/mcp", name_in(vault)
+        private = assistant.from_outside and is_private(address)
         connected, text = self._standing(visit, assistant, vault)
         here = f"{HERE}/{assistant.id}"
         sign = f"{here}/sign?{urlencode({'vault': vault})}"
@@ -131,10 +132,10 @@ class ConnectPages:
         return [
             _choice(vaults, vault, here) if len(vaults) > 1 else "",
             tags.div(_state(connected=connected), tags.p(text), class_="sign", role="status", **{"data-sign": sign}),
-            _private(visit, assistant) if assistant.from_outside and is_private(address) else "",
+            _private(visit, assistant) if private else "",
             link,
             tags.ol(*steps, class_="numbered"),
-            _elsewhere(visit, address),
+            "" if private else _elsewhere(visit, address),
         ]
 
 
@@ -195,7 +196,7 @@ def _choice(vaults: Sequence[str], chosen: str, here: str) -> Tag:
 def _private(visit: PageSession, assistant: Assistant) -> Tag:
     way: list[Tag | str] = ["Ask the owner of this hub for a public address."]
     if visit.user.is_admin:
-        way = ["Set a public address in ", tags.a("Settings", href="/admin/settings"), " first."]
+        way = ["First, ", tags.a("open a way to it", href="/admin/settings/reach"), " for anybody on the internet."]
     text = f"{assistant.name} reaches your hub from the internet, where this address does not work. "
     return tags.p(text, *way, class_="message busy")
 

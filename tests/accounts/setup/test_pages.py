@@ -282,6 +282,14 @@ class JourneyTests(DoorCase):
         self.reply("expose", {"expose_mode": "public", "hub_origin": "https://notes.example"})
         self.assertIn("could not reach itself", self.tab.get("/admin/setup?just_finished=1").body.decode())
 
+    def test_an_address_that_only_this_computer_opens_is_no_way_for_others(self) -> None:
+        """Whoever wants to reach the hub from elsewhere is told how."""
+        self.reply("modules", {"skip": "true"})
+        self.reply("expose", {"expose_mode": "public", "hub_origin": "http://127.0.0.1:1939"})
+        page = self.tab.get("/admin/setup?just_finished=1").body.decode()
+        self.assertIn("Only this computer opens http://127.0.0.1:1939", page)
+        self.assertIn("From your phone", page)
+
 
 class ScriptTests(DoorCase):
     """Paths and field names are part of the API; scripts send no origin."""

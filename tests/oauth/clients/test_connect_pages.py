@@ -75,10 +75,12 @@ class ConnectTests(FlowCase):
         words = "reaches your hub from the internet"
         self.assertNotIn(words, self.send("GET", "/account/connect/claude", who="owner").text)
         self.world.issuer.move("http://192.168.1.5:1939", [])
-        for who, way in (("owner", "/admin/settings"), ("member", "Ask the owner of this hub")):
+        for who, way in (("owner", "/admin/settings/reach"), ("member", "Ask the owner of this hub")):
             page = self.send("GET", "/account/connect/claude", who=who).text
             self.assertIn(words, page)
             self.assertIn(way, page)
+            # It is said once, and a QR code of this address would help nobody.
+            self.assertNotIn("QR code", page)
         self.assertNotIn(words, self.send("GET", "/account/connect/codex", who="owner").text)
 
     def test_an_address_of_this_computer_is_no_use_to_a_phone(self) -> None:
