@@ -142,6 +142,13 @@ class ReferenceTests(SynchronousTestCase):
         sources = {name: text for name, text in documents.texts(*suffixes) if name != "tests/test_architecture.py"}
         self.assertEqual(documents.broken_references(sources), [])
 
+    def test_every_path_that_a_page_names_exists(self) -> None:
+        self.assertEqual(documents.missing_files(dict(documents.texts(".md"))), [])
+        self.assertEqual(
+            documents.missing_files({"README.md": "`tests/gone.py` `tests/live` `/tests/x` `tests`"}),
+            ["README.md names tests/gone.py"],
+        )
+
     def test_a_broken_link_and_a_broken_reference_are_found(self) -> None:
         self.assertEqual(
             documents.broken_links({"README.md": "[x](docs/gone.md)"}), ["README.md links to docs/gone.md"]

@@ -11,6 +11,7 @@ _CODE = re.compile(r"`([^`]+)`")
 _BLOCK = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 _REFERENCE = re.compile(r"\bdocs/[\w./-]*\w")
+_PATH = re.compile(r"(bench|deploy|docs|examples|parachute_hub|tests|tools|web)/[\w./-]+")
 _OUTSIDE = ("http://", "https://", "mailto:", "/")
 
 
@@ -84,6 +85,18 @@ def broken_references(sources: Mapping[str, str]) -> list[str]:
         for name, text in sources.items()
         for mention in _REFERENCE.findall(text)
         if not (ROOT / mention).exists() and not list(ROOT.glob(f"{mention}-*.md"))
+    ]
+
+
+def missing_files(pages: Mapping[str, str]) -> list[str]:
+    """Whole paths in code type (`tests/support/documents`, with or without `.py`) that lead to no file, on pages (name:
+    text).
+    """
+    return [
+        f"{page} names {name}"
+        for page, text in pages.items()
+        for name in names(text)
+        if _PATH.fullmatch(name) and not any((ROOT / f"{name}{end}").exists() for end in ("", ".py"))
     ]
 
 

@@ -222,6 +222,7 @@ const FIXED: { [path in keyof Answers]?: Answers[path] } = {
     tokens: [
       token("a1", ["vault:default:read"], "cli_mint", "Backup script on the old laptop in the kitchen"),
       token("b2", ["vault:work:read", "vault:work:write"], "cli_mint", ""),
+      token("c3", ["hub:admin"], "operator_mint", ""),
     ],
     next_cursor: null,
   },

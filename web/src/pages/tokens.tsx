@@ -29,6 +29,9 @@ const ORIGINS: Record<string, string> = {
   surface_token: "by a module",
 }
 
+/** The token of this machine, which the hub makes and renews by itself. */
+const OWN = "The parachute command on this machine"
+
 export function Tokens() {
   const path = "/api/auth/tokens?revoked=false"
   const tokens = useResource(path)
@@ -94,7 +97,7 @@ function lasts(token: Token): boolean {
 
 function Row({ token, ended }: { token: Token; ended: () => Promise<void> }) {
   const may = allowed(token.scopes)
-  const called = token.name || may
+  const called = token.name || (token.created_via === "operator_mint" ? OWN : may)
   const commit = async () => {
     await hub.call("POST", "/api/auth/revoke-token", { jti: token.jti })
     await ended()
@@ -111,7 +114,7 @@ function Row({ token, ended }: { token: Token; ended: () => Promise<void> }) {
     <li class="list-row">
       <div class="grow">
         <h3>{called}</h3>
-        {token.name && <p>{may}</p>}
+        {called !== may && <p>{may}</p>}
         <p class="quiet">
           Expires <time title={exactly(token.expires_at)}>{ago(token.expires_at)}</time>,{" "}
           {token.last_used_at ? `last used ${ago(token.last_used_at)}` : "not used yet"}.
