@@ -75,7 +75,7 @@ def overview(
         message=_message(found, standing),
         changed=when(user.password_changed_at),
         factor=f"On, {_count(standing.codes_left, 'recovery code')} left" if on else "Off",
-        passkeys=_count(passkeys, "passkey") if passkeys else "None yet: sign in without typing",
+        passkeys=_count(passkeys, "passkey") if passkeys else "None yet. A passkey signs you in without typing",
         passkeys_action="Change passkeys" if passkeys else "Add a passkey",
         factor_action="Change second factor" if on else "Add second factor",
         sessions=_count(standing.sessions, "browser"),
