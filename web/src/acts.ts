@@ -123,33 +123,55 @@ const WORDS: Record<string, string> = {
 
 const REFUSED: Record<string, string> = {
   "sign-in": "tried to sign in and was refused",
-  "owner-created": "tried to set up this hub and was refused",
   confirm: "entered a wrong password, or used a wrong passkey",
   "second-factor": "entered a wrong code",
   "app-key-reused": "was disconnected because an old key of it was used again, for",
   "problem-found": "found a problem:",
-  "module-install": "tried to install",
-  "module-upgrade": "tried to update",
-  "module-rollback": "tried to roll back the update of",
-  "module-restore-data": "tried to restore earlier data of",
-  "module-uninstall": "tried to remove",
-  "module-delete-data": "tried to delete the data of",
-  "module-move": "tried to move to another machine or back:",
-  "module-restored": "tried to bring back from a backup:",
+  "vault-deletion-asked": "tried to delete the vault",
   "module-crashed": "saw a crash of",
   "module-parked": "gave up restarting",
   "module-held": "does not let run:",
-  "backup-made": "tried to make a backup",
   "backup-verified": "checked a backup, which failed",
 }
 
-const ENDED: Record<string, string> = { refused: "was not allowed", failed: "did not succeed", cancelled: "cancelled" }
+/** Verbs of WORDS as they follow "tried to". Of the others only the ending goes. */
+const PLAIN: Record<string, string> = {
+  began: "begin",
+  brought: "bring",
+  cancelled: "cancel",
+  changed: "change",
+  closed: "close",
+  created: "create",
+  deleted: "delete",
+  emptied: "empty",
+  freed: "free",
+  gave: "give",
+  invited: "invite",
+  kept: "keep",
+  made: "make",
+  moved: "move",
+  refused: "refuse",
+  removed: "remove",
+  renamed: "rename",
+  replaced: "replace",
+  restored: "restore",
+  revoked: "revoke",
+  rotated: "rotate",
+  shared: "share",
+  stopped: "stop",
+  updated: "update",
+  used: "use",
+  went: "go",
+}
 
 /** `sign-in` -> `signed in`. Unknown actions keep their name, with spaces. */
 export function actWords(action: string, outcome: string): string {
   const words = WORDS[action] ?? action.replaceAll("-", " ")
   if (outcome === "ok") return words
-  return REFUSED[action] ?? `${ENDED[outcome] ?? outcome}: ${words}`
+  if (REFUSED[action]) return REFUSED[action]
+  if (!WORDS[action]) return `tried: ${words}`
+  if (words.startsWith("tried")) return words
+  return `tried to ${words.replace(/^\w+/, (verb) => PLAIN[verb] ?? verb.replace(/ed$/, ""))}`
 }
 
 const MEANS: Record<string, string> = {
