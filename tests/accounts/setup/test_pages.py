@@ -211,7 +211,7 @@ class JourneyTests(DoorCase):
             ("scribe", {"key": ""}, "Paste a key"),
             ("scribe", {"key": "with spaces"}, "does not look like a key"),
             ("expose", {"expose_mode": "moon"}, "how this hub is reached"),
-            ("expose", {"expose_mode": "public", "hub_origin": "no url"}, "must be an origin"),
+            ("expose", {"expose_mode": "public", "hub_origin": "no url"}, "is not a URL"),
         ):
             self.tab.get("/admin/setup")
             found = self.tab.post(f"/admin/setup/{path}", fields)
