@@ -87,8 +87,9 @@ class HubHere:
     elsewhere = False
 
     def __init__(self, home: Path) -> None:
-        if home.is_file():
-            raise CommandError(f"{home} is a file. Name the hub's folder with --home or PARACHUTE_HOME.", code=2)
+        file = next((one for one in (home, *home.parents) if one.is_file()), None)
+        if file is not None:
+            raise CommandError(f"{file} is a file. Name the hub's folder with --home or PARACHUTE_HOME.", code=2)
         if home.exists() and not os.access(home, os.X_OK):
             raise CommandError(f"{home} belongs to another user. Run this as the hub's own user.")
         self._home = home

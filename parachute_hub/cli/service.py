@@ -16,7 +16,6 @@ from typing import Protocol, TypeAlias
 from parachute_hub.cli.client import CommandError, HubClient
 from parachute_hub.cli.commands import show
 from parachute_hub.cli.grammar import Words
-from parachute_hub.cli.profiles import folder_of
 from parachute_hub.cli.which_hub import catalog_of
 from parachute_hub.settings import from_process
 from parachute_hub.system.atomic_files import atomic_write
@@ -274,12 +273,22 @@ def _uninstall(arguments: Namespace) -> int:
 def manager() -> Manager | None:
     """The service manager of this machine, if it is one of those that are known here."""
     if sys.platform == "darwin":
-        library = Path.home() / "Library"
+        library = _user_home() / "Library"
         logs = library / "Logs" / "Parachute" / "hub.log"
         return Launchd(folder=library / "LaunchAgents", logs=logs, user=os.getuid(), run=_run)
     if shutil.which("systemctl") is None:
         return None
-    return Systemd(folder=folder_of(os.environ).parent / "systemd" / "user", run=_run)
+    chosen = os.environ.get("XDG_CONFIG_HOME", "")
+    # A relative one is invalid, and to be ignored.
+    settings = Path(chosen) if chosen.startswith("/") else _user_home() / ".config"
+    return Systemd(folder=settings / "systemd" / "user", run=_run)
+
+
+def _user_home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise CommandError("Your home folder is not known here. Set HOME, then try again.") from None
 
 
 def _manager() -> Manager:

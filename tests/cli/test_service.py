@@ -91,6 +91,7 @@ class WordTests(SynchronousTestCase):
             (("--listen", "tcp:80:foo=bar"), "--listen must be a port"),
             (("--catalog", "none.json"), "There is no catalog"),
             (("--home", str(file)), "is a file. Name the hub's folder"),
+            (("--home", str(file / "hub")), "is a file. Name the hub's folder"),
             (("--home", "~nobody-of-that-name/hub"), "a user who is not known here"),
             (("--home", "a\nb"), "A control character"),
         ):
