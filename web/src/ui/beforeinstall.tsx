@@ -12,6 +12,8 @@ export function Before({ module }: { module: Module }) {
   const { data, problem } = useResource(`/api/packages/${encodeURIComponent(module.short)}` as const)
   const others = data ? data.releases.filter(({ version }) => version !== data.version) : []
   const [newest] = data?.releases.filter(({ version }) => version === data.version) ?? []
+  // Each fact that is asked for has its line from the beginning, so that nothing moves when it comes.
+  const asked = data || problem ? null : "…"
   return (
     <Card title="Before you install it">
       {loose && <p class="reason">{loose}</p>}
@@ -25,9 +27,9 @@ export function Before({ module }: { module: Module }) {
       <Facts
         rows={[
           ["Version", data?.version ?? module.latest_version],
-          ["Released", newest && <time title={exactly(newest.at)}>{ago(newest.at)}</time>],
+          ["Released", newest ? <time title={exactly(newest.at)}>{ago(newest.at)}</time> : asked],
           ["Download", data ? download(data) : problem ? "unknown: the registry did not answer" : "…"],
-          ["On the disk", data ? installed(data) : problem ? null : "…"],
+          ["On the disk", data ? installed(data) : asked],
           ["Memory", module.memory_mb ? `about ${module.memory_mb} MB while it runs` : null],
           ["Package", <code>{module.package}</code>],
           [
