@@ -25,6 +25,8 @@ _log = Logger()
 _FAULT = ErrorResponse(500, "internal_error", "Something went wrong in the hub. Its log has the details.", close=True)
 # A head that is longer than this before its end came counts as held.
 _LONG_HEAD = 4 * 1024
+# What the head of a response takes, about.
+_USUAL_HEAD = 512
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NO_BODY = RequestBody(0)
 _HEAD, _BODY, _RESPONSE, _TUNNEL, _LINGER, _DEAD = ReadState
@@ -56,7 +58,8 @@ class Connection(Held, BaseProtocol):
         self._body = _NO_BODY
         self._window_bytes = 0
         self._paused = False
-        self._advancing = self._tls = False
+        self._advancing = self._tls = self._complete = self._late = False
+        self._unsettled = 0
 
     def connectionMade(self) -> None:
         self._tls = sockets.is_tls(self.transport)
@@ -111,19 +114,21 @@ class Connection(Held, BaseProtocol):
 
     def writeConnectionLost(self) -> None: ...
 
-    def finished(self) -> None:
-        """The response is complete: continue with the next request, or close."""
+    def finished(self, sent: int = 0) -> None:
+        """The response is complete, with a body of so many bytes: continue with the next request, or close."""
         self._handler = None
         dispatcher = self._dispatcher
+        self._unsettled += _USUAL_HEAD + sent
         if self.state is _BODY or self.close or dispatcher.draining or (self._read_all and not self._buffer):
-            self.deadline = None
             self._close()
             return
         self.state = _HEAD
         self._request, self._served = None, True
-        if self.held_back and sockets.unsent(self.transport) <= sockets.UNSENT:
-            self._moves()
         self.deadline = dispatcher.now + dispatcher.limits.idle_seconds
+        if self._unsettled > sockets.PLAIN_READ and sockets.queued(self.transport):
+            self.stalled()
+        elif self.held_back and sockets.unsent(self.transport) <= sockets.UNSENT:
+            self._moves()
         if dispatcher.holding:
             self.hold()
             return
@@ -191,43 +196,24 @@ class Connection(Held, BaseProtocol):
         if self._read_all and sockets.is_dead(self.transport):
             self.transport.abortConnection()
             return
+        if self._unsettled:
+            self._unsettled = 0
+            self._settle()
         if self.deadline is None or now < self.deadline:
             return
         if self.state is _BODY:
             self._check_rate(now)
         elif self.state is _HEAD and self._buffer:
             self._refuse(bad_request(408, "The request's head did not arrive in time."))
-        elif self.state is _HEAD:
+        elif self.state is _HEAD and not self.held_back:
             self.transport.loseConnection()
         else:
             self.transport.abortConnection()
-
-    def stalled(self) -> None:
-        """The client stopped reading; start the timeout."""
-        self.deadline = self._dispatcher.now + self._dispatcher.limits.stall_seconds
-        self.waited_for()
 
     def held(self, *, exactly: bool) -> int:
         """Bytes held for the client, apart from its transport; estimated unless `exactly`."""
         user = self._handler or self._tunnel
         return len(self._buffer) + (user.held(exactly=exactly) if user is not None else 0)
-
-    def reading_again(self) -> None:
-        """The client resumed reading."""
-        self._moves()
-        if self.state is not _BODY:
-            self.deadline = None
-
-    def waited_for(self) -> None:
-        """The hub waits for the client, or holds more for it than before."""
-        self.held_back = True
-        self._dispatcher.stalled(self)
-
-    def _moves(self) -> None:
-        """It is not waited for, unless it uploads or has a tunnel."""
-        if self.held_back and self.state is not _BODY and self.state is not _TUNNEL:
-            self.held_back = False
-            self._dispatcher.moving(self)
 
     def _check_rate(self, now: float) -> None:
         limits = self._dispatcher.limits
@@ -263,6 +249,8 @@ class Connection(Held, BaseProtocol):
         if buffer[:2] == LINE_END:
             # RFC 9112, section 2.2: ignore an empty line before a request.
             self._buffer, self._scanned = buffer[2:], 0
+            if self._read_all and not self._buffer:
+                self.transport.loseConnection()
             return True
         end = buffer.find(HEAD_END, self._scanned)
         if end < 0 and self._read_all:
@@ -387,13 +375,17 @@ class Connection(Held, BaseProtocol):
 
     def _close(self) -> None:
         """Close our side and keep reading briefly: closing with unread bytes would discard the response in transit."""
-        self.state = _LINGER
+        self._complete, self.state = self.state is _RESPONSE, _LINGER
         self._buffer = b""
+        self.deadline = None
         self._moves()
         if self._paused:
             self.resumeProducing()
+        queued = sockets.queued(self.transport)
         if self._request is not None and not self._request.has_body:
             self.transport.loseConnection()
-            return
-        self.deadline = self._dispatcher.now + self._dispatcher.limits.linger_seconds
-        sockets.close_write(self.transport)
+        else:
+            self.deadline = self._dispatcher.now + self._dispatcher.limits.linger_seconds
+            sockets.close_write(self.transport)
+        if queued:
+            self.waited_for()

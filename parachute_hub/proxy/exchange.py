@@ -252,7 +252,7 @@ class Exchange:
         if self._rechunked:
             self._connection.put(LAST_CHUNK)
         self._end()
-        self._connection.finished()
+        self._connection.finished(self._sent)
 
     def got_failure(self, why: str, answered: bool) -> None:
         """The response broke off: retry if that is safe, else tell the client."""

@@ -1,4 +1,6 @@
-"""A client connection while a newer hub is about to take over: held between two requests, then handed over."""
+"""A client connection that waits: for its client to take its response, or, held between two requests, for a newer hub
+that is about to take over.
+"""
 
 from collections.abc import Callable, Iterable
 from itertools import accumulate
@@ -49,7 +51,7 @@ def for_health(raw: bytes) -> bool:
 
 
 class Held:
-    """The part of a Connection that holds it, lets it go on, and ends it with the hub."""
+    """The part of a Connection that waits for its client, holds it, lets it go on, and ends it with the hub."""
 
     state: ReadState
     close: bool
@@ -64,6 +66,10 @@ class Held:
     _paused: bool
     _read_all: bool
     _served: bool
+    _complete: bool
+    _late: bool
+    _unsettled: int
+    held_back: bool
 
     def hold(self) -> None:
         """Read nothing more once this request is answered; what the client sends waits in the kernel."""
@@ -107,8 +113,8 @@ class Held:
             raise
 
     def idle(self) -> bool:
-        """Whether it waits for another request."""
-        return self.state is ReadState.HEAD and self._served and not self._buffer
+        """Whether it waits for another request, and the client has taken all before."""
+        return self.state is ReadState.HEAD and self._served and not self._buffer and not self.held_back
 
     def silent(self) -> bool:
         """Whether no request has come yet."""
@@ -151,12 +157,66 @@ class Held:
         if sent:
             self.dataReceived(sent)
 
-    def dataReceived(self, data: bytes) -> None:
-        """The client sent something."""
-        raise NotImplementedError
+    def stalled(self) -> None:
+        """The client stopped reading; start the timeout."""
+        self.deadline = self._dispatcher.now + self._dispatcher.limits.stall_seconds
+        self.waited_for()
+
+    def reading_again(self) -> None:
+        """The client resumed reading."""
+        self._moves()
+        if self.state is not ReadState.BODY:
+            self.deadline = None
+
+    def took_some(self, now: float) -> None:
+        """The client took or sent something. If it was to take its response, the timeout starts anew."""
+        between = self.state is ReadState.HEAD and not self._buffer
+        if self.deadline is not None and (between or self.state in (ReadState.RESPONSE, ReadState.TUNNEL)):
+            self.deadline = now + self._dispatcher.limits.stall_seconds
+
+    def took_all(self, now: float) -> bool:
+        """Whether the hub waited for it to take a response, which it has by now, and waits no more."""
+        if self.state is not ReadState.HEAD or self._buffer or sockets.unsent(self.transport):
+            return False
+        self.deadline = now + self._dispatcher.limits.idle_seconds
+        self._moves()
+        return True
+
+    def _settle(self) -> None:
+        """A response was complete within the last second: wait for a client that has not taken all of it.
+
+        What only the kernel still has may be on its way, until the next second.
+        """
+        unsent = sockets.unsent(self.transport) > 0
+        late, self._late = self._late, unsent
+        if not unsent:
+            return
+        self._unsettled = 1
+        if self._complete and self.deadline is not None:
+            self._complete = False
+            self.deadline = self._dispatcher.now + self._dispatcher.limits.stall_seconds
+        if not late and not sockets.queued(self.transport):
+            return
+        if self.state is ReadState.HEAD and not self._buffer and not self.held_back:
+            self.stalled()
+        elif self.state is ReadState.LINGER:
+            self.waited_for()
 
     def waited_for(self) -> None:
         """The hub waits for the client, or holds more for it than before."""
+        self.held_back = True
+        self._dispatcher.stalled(self)
+
+    def _moves(self) -> None:
+        """It is not waited for, unless it uploads, has a tunnel, or has not taken its last response."""
+        if self.held_back and self.state is not ReadState.BODY and self.state is not ReadState.TUNNEL:
+            if sockets.queued(self.transport):
+                return
+            self.held_back = False
+            self._dispatcher.moving(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """The client sent something."""
         raise NotImplementedError
 
     def _refuse(self, answer: ErrorResponse) -> None:

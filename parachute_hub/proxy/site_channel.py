@@ -21,7 +21,6 @@ from parachute_hub.proxy.head import RequestHead
 from parachute_hub.proxy.headers import HOP_BY_HOP, is_claim
 from parachute_hub.proxy.routes import ErrorResponse
 from parachute_hub.proxy.shares import Share
-from parachute_hub.proxy.transport import UNSENT, unsent
 
 # `Server` would disclose Twisted and its version.
 _NOT_SENT = (HOP_BY_HOP - {b"transfer-encoding"}) | {b"server"}
@@ -217,10 +216,7 @@ class SiteChannel:
         if self._held:
             self.write(b"")
         self._close_account()
-        self._connection.finished()
-        if unsent(self.transport) > UNSENT:
-            # Written without a producer, for a client that may not read.
-            self._connection.stalled()
+        self._connection.finished(self._sent)
 
     def getPeer(self) -> IAddress:
         """The client's address, also behind trusted proxies."""

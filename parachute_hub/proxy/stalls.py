@@ -30,7 +30,6 @@ _AGAIN = 128 * 1024
 # so many seconds.
 _SLICE, _ROUND = 8, 0.8
 _REPORTED_EVERY = 60.0
-_RESPONDING = (ReadState.RESPONSE, ReadState.TUNNEL)
 _MEASURING = "Measuring stalled clients"
 
 
@@ -140,15 +139,16 @@ class Stalls:
             return
         now = self._clock.seconds()
         self._end_credit(connection)
+        if connection.took_all(now):
+            return
         size = _size(connection, exactly=True)
         marker = progress(connection.transport, -size)
         if marker - self._markers.get(connection, marker) >= _FLOWING:
             size = self._credited(connection, size, marker + _AGAIN)
         self._markers[connection] = marker
         patient = connection.state is ReadState.TUNNEL
-        moved = self._backlog.measured(connection, Holding(size, marker, patient), now)
-        if moved and connection.deadline is not None and connection.state in _RESPONDING:
-            connection.deadline = now + self._limits.stall_seconds
+        if self._backlog.measured(connection, Holding(size, marker, patient), now):
+            connection.took_some(now)
         self._keep_budget(connection.address, now)
 
     def _credited(self, connection: Connection, size: int, until: int) -> int:

@@ -7,6 +7,7 @@ import socket
 import struct
 import termios
 from collections.abc import Callable
+from typing import Any, cast
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import ISSLTransport
@@ -170,8 +171,9 @@ def queued(transport: Socket) -> int:
     """Bytes that wait in the transport's buffer until the kernel takes them."""
     if isinstance(transport, PolledSocket):
         return transport.queued
+    below = cast(Any, transport).transport if is_tls(transport) else transport
     # Without what was written in this turn of the loop.
-    return len(transport.dataBuffer) - transport.offset if isinstance(transport, FileDescriptor) else 0
+    return len(below.dataBuffer) - below.offset if isinstance(below, FileDescriptor) else 0
 
 
 def unsent(transport: Socket) -> int:
