@@ -19,6 +19,7 @@ from threading import local
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from twisted.internet.defer import Deferred, fail
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from parachute_hub.store.newer import NOTE, explain
@@ -27,6 +28,7 @@ from parachute_hub.system.executors import Executor, Immediate
 from parachute_hub.system.records import frozen
 from parachute_hub.system.storage_trouble import StorageBusy, is_full
 
+_log = Logger()
 P = ParamSpec("P")
 T = TypeVar("T")
 # How long another program's write lock delays a request before it gets 503.
@@ -275,7 +277,10 @@ class Database:
 
     def _answer(self, units: Sequence[_Unit], outcomes: Sequence[Any], calls: Sequence[Callable[[], None]]) -> None:
         for call in calls:
-            call()
+            try:
+                call()
+            except Exception:
+                _log.failure("A commit could not be told to all")
         for unit, outcome in zip(units, outcomes, strict=True):
             # A Failure makes it an errback.
             unit.done.callback(outcome)

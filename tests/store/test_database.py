@@ -187,6 +187,27 @@ class WriteTests(Case):
         self.successResultOf(database.write(work, "done", False))
         self.assertEqual(calls, ["done"])
 
+    def test_an_error_after_the_commit_stops_nothing(self) -> None:
+        """It is committed all the same, and the writer goes on."""
+        executor = Postponed()
+        database = Database.open(self.path, (FIRST,), executor=executor)
+        self.addCleanup(database.close)
+
+        def fails() -> None:
+            raise ZeroDivisionError
+
+        def work(name: str) -> str:
+            database.after_commit(fails)
+            return self.put(database, name)
+
+        for name in ("a", "b"):
+            written = database.write(work, name)
+            executor.turn()
+            executor.answers.pop()()
+            self.assertEqual(self.successResultOf(written), name)
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual((self.names(database), executor.waiting), (["a", "b"], 0))
+
     def test_a_held_lock_fails_in_time(self) -> None:
         """Another program holds the write lock: reads continue, a write is refused, and the next one works."""
         database = self.open()
