@@ -362,6 +362,14 @@ class HalfClosedTests(SynchronousTestCase):
             self.assertTrue(client.take().endswith(body))
         self.assertFalse(client.connected)
 
+    def test_an_empty_line_behind_a_request_keeps_nothing_open(self) -> None:
+        for lines in (b"\r\n", b"\r\n" * 3):
+            client = self.rig.ask(get("/notes/") + lines)
+            client.send_no_more()
+            self.rig.modules.newest.deliver(ok(b"whole"))
+            self.assertTrue(client.take().endswith(b"whole"))
+            self.assertFalse(client.connected, lines)
+
     def test_what_is_incomplete_ends(self) -> None:
         """Between requests, in a head, in a body, behind a complete request, and in a WebSocket."""
         for request, answer in (
