@@ -92,10 +92,12 @@ class Problems:
     # --- looking
 
     def tick(self) -> None:
-        """Start the checks that are due. Called every TICK_SECONDS; ticks that come a little late move none on."""
+        """Start the checks that are due, and those whose turn is so far that the clock was put back. Called every
+        TICK_SECONDS; ticks that come a little late move none on.
+        """
         now = self.clock.seconds()
         for check in self.checks:
-            if now + TICK_SECONDS / 2 >= self._due.get(check.name, now):
+            if not now + TICK_SECONDS / 2 < self._due.get(check.name, now) <= now + check.period:
                 self._start(check)
 
     def look(self) -> "Deferred[Any]":

@@ -14,7 +14,7 @@ from twisted.application.service import Service
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from parachute_hub.system.timers import every
+from parachute_hub.system.timers import ClockSteps, every
 
 _PERIOD = 0.05
 # In seconds. A tenth is when people begin to notice, and what the kernel may hold back at once from a container with a
@@ -40,6 +40,8 @@ class LagProbe(Service):
     `worst` is the largest delay so far, in seconds. After `quiet_after` seconds without `attend` or other work the
     heartbeat slows down; until the next call only delays over ten seconds are sure to be seen. `used` returns the
     processor time of the reactor thread.
+
+    A heartbeat is overdue, too, when the clock was put back. Then all timers are moved.
     """
 
     _log = Logger()
@@ -58,6 +60,7 @@ class LagProbe(Service):
         self._quiet_after = quiet_after
         self._used = used
         self._clock = clock
+        self._steps = ClockSteps(clock, now)
         self._beat: LoopingCall | None = None
         self._period = _PERIOD
         self._at = 0.0
@@ -122,8 +125,11 @@ class LagProbe(Service):
             overdue = self._at + self._period + self._threshold - self._now()
             if woken.wait(max(overdue, 0.001) if self._where is None and overdue > 0 else _PERIOD):
                 woken.clear()
-            elif self._where is None and self._now() - self._at > self._period + self._threshold:
-                self._where = stack_of(self._reactor_thread)
+            elif self._now() - self._at > self._period + self._threshold:
+                if self._where is None:
+                    self._where = stack_of(self._reactor_thread)
+                if self._steps.put_back:
+                    self._clock.callFromThread(self._steps.look)
 
 
 def stack_of(thread: int) -> str | None:

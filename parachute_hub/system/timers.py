@@ -111,6 +111,37 @@ async def _begun(function: Callable[[], object]) -> None:
         await found
 
 
+class ClockSteps:
+    """Keeps timers going when the clock of the machine is put back, as happens after a start with a wrong one. All of
+    them would wait until it shows the old time again, for hours. `now` is a clock in seconds that nobody sets.
+    """
+
+    _WORTH = 1.0
+
+    def __init__(self, reactor: Any, now: Callable[[], float]) -> None:
+        self._reactor = reactor
+        self._now = now
+        self._ahead = self._difference()
+
+    def _difference(self) -> float:
+        return float(self._reactor.seconds() - self._now())
+
+    @property
+    def put_back(self) -> bool:
+        """Whether it was put back since `look`. May be called in any thread."""
+        return self._ahead - self._difference() >= self._WORTH
+
+    def look(self) -> None:
+        """Let every timer wait as long as it had to before the clock was put back."""
+        if not self.put_back:
+            return
+        before, self._ahead = self._ahead, self._difference()
+        back, here = before - self._ahead, self._reactor.seconds()
+        for call in self._reactor.getDelayedCalls():
+            call.reset(max(0.0, call.getTime() - back - here))
+        _log.warn("The clock was put back by {seconds} s, and all timers with it", seconds=round(back))
+
+
 class Rest:
     """Whether nobody has used the hub for `after` seconds. Then periodic tasks that can wait have their turns less
     often, because every wake-up keeps the processor from its own rest.

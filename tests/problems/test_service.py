@@ -235,6 +235,15 @@ class ProblemsTests(SynchronousTestCase):
             looks.append(self.check.looks)
         self.assertEqual(looks, [1, 1, 2, 2])
 
+    def test_checks_look_again_when_the_clock_was_put_back(self) -> None:
+        self.problems.tick()
+        self.clock.rightNow -= 900
+        looks = []
+        for _ in range(2):
+            self.problems.tick()
+            looks.append(self.check.looks)
+        self.assertEqual(looks, [2, 2])
+
     def test_the_most_serious_comes_first(self) -> None:
         found = [problem("c", "info"), problem("b", "warning"), problem("a", "error")]
         self.assertEqual([key for key, *_ in self.looked(*found)], ["a", "b", "c"])

@@ -1,15 +1,20 @@
 """Delays of the reactor."""
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from parachute_hub.system.reactor_lag import LagProbe, stack_of
+
+REAL: Any = reactor
 
 
 class LagTests(TestCase):
@@ -71,6 +76,33 @@ class LagTests(TestCase):
         probe.worst = 0.0
         clock.advance(11.0)
         self.assertAlmostEqual(probe.worst, 1.0)
+
+
+class _StandingClock(Clock):
+    """One that was put back, and goes on: seen from a clock that nobody sets it is further and further behind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: Deferred[Callable[[], object]] = Deferred()
+
+    def callFromThread(self, call: Callable[[], object]) -> None:
+        REAL.callFromThread(self._tell, call)
+
+    def _tell(self, call: Callable[[], object]) -> None:
+        if not self.told.called:
+            self.told.callback(call)
+
+
+class StepTests(TestCase):
+    async def test_timers_are_moved_when_the_clock_was_put_back(self) -> None:
+        """The reactor is idle meanwhile, and no timer of its own would tell."""
+        clock = _StandingClock()
+        probe = LagProbe(clock=clock, now=time.monotonic, used=lambda: 0.0)
+        probe.startService()
+        self.addCleanup(probe.stopService)
+        moved = clock.callLater(0.9, lambda: None)
+        (await clock.told)()
+        self.assertTrue(moved.getTime() <= clock.seconds())
 
 
 class StackTests(SynchronousTestCase):

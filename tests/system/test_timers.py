@@ -4,7 +4,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.system.timers import FailureLog, Rest, every
+from parachute_hub.system.timers import ClockSteps, FailureLog, Rest, every
 
 
 class EveryTests(SynchronousTestCase):
@@ -177,3 +177,54 @@ class RestTests(SynchronousTestCase):
         slow.callback(None)
         self.pass_(2)
         self.assertEqual(len(began), 3)
+
+
+class ClockStepTests(SynchronousTestCase):
+    """The machine's clock is set while timers wait."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(100_000)
+        self.elapsed = 0.0
+        self.steps = ClockSteps(self.clock, lambda: self.elapsed)
+
+    def pass_(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.elapsed += 1
+            self.clock.advance(1)
+
+    def test_timers_go_on_when_it_is_put_back(self) -> None:
+        turns: list[float] = []
+        once: list[float] = []
+        task = every(self.clock, 2.0, lambda: turns.append(self.elapsed))
+        self.addCleanup(task.stop)
+        self.clock.callLater(3, lambda: once.append(self.elapsed))
+        self.clock.callLater(3, once.append, 0).cancel()
+        self.pass_(1)
+        self.clock.rightNow -= 7200
+        self.assertTrue(self.steps.put_back)
+        self.steps.look()
+        self.assertFalse(self.steps.put_back)
+        self.pass_(9)
+        self.assertEqual((once, len(turns)), ([3.0], 5))
+
+    def test_it_may_be_put_back_again(self) -> None:
+        once: list[float] = []
+        self.clock.callLater(5, lambda: once.append(self.elapsed))
+        for _ in range(3):
+            self.pass_(1)
+            self.clock.rightNow -= 3600
+            self.steps.look()
+        self.pass_(3)
+        self.assertEqual(once, [5.0])
+
+    def test_what_is_no_step_back_moves_nothing(self) -> None:
+        """A correction by less than a second, a jump ahead, as after a sleep, and none."""
+        for step in (-0.5, 86_400 * 3, 0):
+            call = self.clock.callLater(1_000_000, lambda: None)
+            due = call.getTime()
+            self.clock.rightNow += step
+            self.assertFalse(self.steps.put_back, step)
+            self.steps.look()
+            self.assertEqual(call.getTime(), due, step)
+            call.cancel()
