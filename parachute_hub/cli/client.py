@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import quote
 
+from parachute_hub import __version__
 from parachute_hub.system import strict_json
 from parachute_hub.system.home import Home
 from parachute_hub.system.log_lines import visible
@@ -21,6 +22,12 @@ NOT_UP = {
     "failed": "The hub could not start. `parachute logs hub` says why; restart it once that is mended.",
 }
 """What to say of a hub in a phase of `/health` other than `up`."""
+
+OTHER_VERSION = (
+    f"The hub {{}}. It may be of another version than this command, which is {__version__}: update it, and let the new "
+    "version take over (parachute restart hub)."
+)
+"""What to say of a hub that knows less than this command, or says it in another way."""
 
 _CHUNK = 256 * 1024
 _NOT_A_SEGMENT = re.compile(r"[/\\%\x00]")
@@ -50,6 +57,8 @@ class HubRefused(CommandError):
 
     def __init__(self, status: int, body: dict[str, Any], help: str = "") -> None:
         text = str(body.get("error_description") or body.get("error") or f"The hub answered {status}.")
+        if status == 404 and text == "not found":
+            text = OTHER_VERSION.format("does not know this request")
         super().__init__(f"{text} {help}" if status == 401 and help else text)
         self.status = status
         self.body = body

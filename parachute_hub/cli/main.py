@@ -4,11 +4,12 @@ import errno
 import json
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from typing import Final
 
 from parachute_hub.cli import completion
-from parachute_hub.cli.client import CommandError
+from parachute_hub.cli.client import OTHER_VERSION, CommandError
 from parachute_hub.cli.meant import with_a_module_meant
 from parachute_hub.cli.parser import first_word, parser
 from parachute_hub.cli.terminal import RED, terminal
@@ -40,7 +41,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return 2
     try:
         check(arguments)
-        code: int = arguments.action(arguments)
+        code = _done(arguments)
         sys.stdout.flush()
         return code
     except CommandError as error:
@@ -65,6 +66,15 @@ def main(words: Sequence[str] | None = None) -> int:
         hint = _HINTS.get(error.errno or 0, "")
         _say(f"{error.filename2 or error.filename or 'Writing failed'}: {error.strerror}. {hint}".rstrip())
         return 1
+
+
+def _done(arguments: Namespace) -> int:
+    """The exit code. Raises CommandError, also for an answer of the hub that lacks a member."""
+    try:
+        code: int = arguments.action(arguments)
+    except KeyError as missing:
+        raise CommandError(OTHER_VERSION.format(f"tells no {missing.args[0]}")) from missing
+    return code
 
 
 def _say(error: str) -> None:

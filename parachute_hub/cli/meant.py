@@ -55,7 +55,7 @@ def with_a_module_meant(error: CommandError, arguments: Namespace) -> str:
         return str(error)
     try:
         listed = client_of(arguments, quick=True).call("GET", "/api/modules")["modules"]
-    except (CommandError, OSError):
+    except (CommandError, OSError, KeyError):
         return str(error)
     names = [str(one["short"]) for one in listed] + (["hub"] if word in _WITH_HUB else [])
     return str(error) if name in names else f"{error} {meant(name, names)}".rstrip()

@@ -7,13 +7,14 @@ from argparse import Namespace
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.accounts.people import owner_reset
 from parachute_hub.accounts.validation import vault_roles
 from parachute_hub.cli import sign_in
-from parachute_hub.cli.client import CommandError, HubClient
+from parachute_hub.cli.client import CommandError, HubClient, HubRefused
 from parachute_hub.cli.completion import installed_modules
 from parachute_hub.cli.hub_words import ADDRESS_WORDS
 from parachute_hub.cli.kinds import INVITATIONS, PEOPLE, VAULTS
@@ -182,6 +183,27 @@ class MistakeTests(SynchronousTestCase):
         with self.assertRaises(CommandError) as caught:
             request.body(Namespace(vault="../../x", person="ada"), {"person": ada})
         self.assertIn("../../x is not shared with ada.", str(caught.exception))
+
+    def test_a_hub_of_another_version(self) -> None:
+        """It knows less, or tells it in another way."""
+        less = HubRefused(404, {"error": "not_found", "error_description": "not found"})
+        for answer, said in (({}, "tells no "), (less, "does not know this request.")):
+
+            def answered(*_: object, answer: Any = answer) -> Any:
+                if isinstance(answer, Exception):
+                    raise answer
+                return answer
+
+            self.patch(HubClient, "running", True)
+            self.patch(HubClient, "call", answered)
+            for words in (
+                *(("status",), ("lock", "--yes"), ("expose", "start", "lan"), ("migrate", "--yes"), ("restart", "hub")),
+                *(("people", "list"), ("space",), ("logs",), ("upgrade", "--all"), ("updates", "vault", "tell")),
+            ):
+                ended, told = self.said(*words)
+                self.assertEqual(ended, 1, told)
+                self.assertIn(f"parachute: The hub {said}", told)
+                self.assertIn("parachute restart hub", told)
 
     def test_an_address_that_is_the_address_already(self) -> None:
         request = next(one for one in ADDRESS_WORDS if one.word == "address plan")
