@@ -8,7 +8,7 @@ from bench.hosting import TENANTS, Measured, Prices, Tenants, costs, hubs_per_no
 from tests.support.documents import ROOT
 
 PAGE = (ROOT / "docs" / "hosting.md").read_text()
-HUB = Measured(memory=102, used_memory=115, processor=0.0033, work=0.0028, disk=52)
+HUB = Measured(memory=63, used_memory=79, processor=0.0003, work=0.0015, disk=52)
 
 
 class HostingTests(SynchronousTestCase):
@@ -17,14 +17,14 @@ class HostingTests(SynchronousTestCase):
         found = [tuple(int(cell.replace(",", "")) for cell in row) for row in rows]
         expected = [(count, *(round(cost.sum) for cost in costs(count, HUB))) for count in TENANTS]
         self.assertEqual(found, expected)
-        self.assertIn("took 102 MB idle and at most\n115 MB", PAGE)
+        self.assertIn("took 63 MB idle and at most\n79 MB", PAGE)
 
     def test_what_bounds_a_machine(self) -> None:
         many = Prices(node_volumes=1_000)
         for use, prices, expected in (
             (Tenants(), Prices(), (15, "volumes")),
-            (Tenants(), many, (24, "memory")),
-            (Tenants(requests=5_000_000), many, (9, "processors")),
+            (Tenants(), many, (40, "memory")),
+            (Tenants(requests=5_000_000), many, (17, "processors")),
             (Tenants(requests=1e12), many, (1, "processors")),
         ):
             self.assertEqual(hubs_per_node(HUB, use, prices), expected)
