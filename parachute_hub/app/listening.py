@@ -2,6 +2,7 @@
 
 import errno
 import os
+import socket
 from typing import Any
 
 from twisted.internet.endpoints import serverFromString
@@ -82,4 +83,6 @@ def why_not(why: object, settings: Settings) -> str:
         )
     if number == errno.EADDRNOTAVAIL:
         return f"This machine does not have the address of {settings.listen}. Listen on one that it has, or on 0.0.0.0."
+    if isinstance(why, socket.gaierror):
+        return f"No machine is known by the name in {settings.listen}. Listen on 127.0.0.1, or on 0.0.0.0."
     return f"The hub cannot listen on {settings.listen}: {why}."

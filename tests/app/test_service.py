@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.app.begun import COMPOSING_SECONDS
 from parachute_hub.app.closed import Closed
 from parachute_hub.app.handover import Handover, Left
-from parachute_hub.app.listening import CannotListen, serve_again
+from parachute_hub.app.listening import CannotListen, serve_again, why_not
 from parachute_hub.app.service import Hub
 from parachute_hub.proxy.holding import Held, KeptClient
 from parachute_hub.settings import fold
@@ -190,6 +190,11 @@ class NoPortTests(SynchronousTestCase):
                 with self.assertRaises(CannotListen, msg=listen) as caught:
                     hub.occupy()
             self.assertIn(said, str(caught.exception))
+
+    def test_a_name_that_nobody_knows(self) -> None:
+        unknown = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        told = why_not(unknown, fold({"listen": "nowhere.test:80"}, {}))
+        self.assertIn("No machine is known by the name in tcp:80:interface=nowhere.test. Listen on", told)
 
 
 class ClosedTests(SynchronousTestCase):
