@@ -186,7 +186,7 @@ class Settled(SynchronousTestCase):
         process.send_signal(signal.SIGTERM)
         time.sleep(0.005)
         process.send_signal(signal.SIGTERM)
-        self.assertEqual(process.wait(30), -signal.SIGTERM)
+        self.assertEqual(process.wait(PATIENCE), -signal.SIGTERM)
         one.process = None
         rows = json.loads((one.home / "services.json").read_text())["services"]
         self.assertEqual(len(rows), 1)

@@ -13,7 +13,7 @@ import pyotp
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.cli.client import HubDown
-from tests.live.harness import HubProcess, Reply, fetch, packed_examples
+from tests.live.harness import PATIENCE, HubProcess, Reply, fetch, packed_examples
 from tests.support.older_hub import OlderHome, older_home
 
 BASE = "/admin/setup/move-in"
@@ -168,7 +168,7 @@ class MoveInTests(Case):
         assert process.stdin is not None and process.stdout is not None
         try:
             process.stdout.readline()
-            self.assertEqual(self.hub.spawn().wait(30), 1)
+            self.assertEqual(self.hub.spawn().wait(PATIENCE), 1)
             self.assertIn(f"The older hub is still running on {self.older.home} (process {process.pid}", self.hub.log())
             self.assertEqual(self.content(), self.before)
         finally:
