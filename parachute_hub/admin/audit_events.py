@@ -36,6 +36,8 @@ PROBLEMS: Final[Mapping[str, str]] = {"appeared": "problem-found", "cleared": "p
 
 _OUTCOMES: Final[Mapping[str, str]] = {"succeeded": "ok", "cancelled": "cancelled"}
 _BACKUP: Final = "backup"
+_OF_VERSIONS: Final = frozenset({"upgrade", "rollback"})
+"""Operations whose last line says what became of the version."""
 
 
 @define(kw_only=True)
@@ -71,7 +73,7 @@ class EventTrail:
                 action=JOBS.get(job["kind"], job["kind"]),
                 subject="" if job["short"] == _BACKUP else job["short"],
                 outcome=_OUTCOMES.get(job["outcome"] or "", "failed"),
-                why=job.get("error") or "",
+                why=job.get("error") or _told(job),
             )
         )
 
@@ -112,3 +114,9 @@ class EventTrail:
                 why=why,
             ),
         )
+
+
+def _told(job: Mapping[str, Any]) -> str:
+    """From which version to which, or that there was nothing newer."""
+    lines = job["log"] if job["kind"] in _OF_VERSIONS and job["outcome"] == "succeeded" else ()
+    return str(lines[-1]) if lines else ""

@@ -24,7 +24,7 @@ class EventTrailTests(SynchronousTestCase):
         return told
 
     def job(self, **more: Any) -> None:
-        self.bus.emit(JobChanged({"id": "1", "kind": "install", "short": "vault", "outcome": None, **more}))
+        self.bus.emit(JobChanged({"id": "1", "kind": "install", "short": "vault", "outcome": None, "log": [], **more}))
 
     def test_an_operation_is_noted_once_when_it_has_ended(self) -> None:
         """An attempt that failed is not a deed."""
@@ -48,6 +48,15 @@ class EventTrailTests(SynchronousTestCase):
         for state, act in STATES.items():
             self.bus.emit(ModuleChanged("vault", {"state": state, "restarts": 1, "reason": "It exited."}))
             self.assertEqual(self.told(), [(act, "vault", "failed", "It exited.")], state)
+
+    def test_what_became_of_a_version(self) -> None:
+        """An upgrade may have found nothing newer, which is no update."""
+        log = ["vault answers.", "vault 1.0.0 is the newest version. Nothing was changed."]
+        for kind, why in (("upgrade", log[-1]), ("rollback", log[-1]), ("install", "")):
+            self.job(id=kind, kind=kind, status="succeeded", outcome="succeeded", log=log)
+            self.assertEqual(self.told(), [(JOBS[kind], "vault", "ok", why)])
+        self.job(kind="upgrade", status="failed", outcome="failed", error="It did not answer.", log=log)
+        self.assertEqual(self.told(), [("module-upgrade", "vault", "failed", "It did not answer.")])
 
     def test_a_backup_has_no_module(self) -> None:
         self.job(kind="backup", short="backup", status="succeeded", outcome="succeeded")

@@ -83,8 +83,9 @@ class Upgrades(TestCase):
         self.assertEqual((self.rig.home / "toy" / "note").read_text(), "newer")
         job = await self.rig.done(self.rig.modules.upgrader.rollback("toy", restore_data=True))
         self.assertIn("No data of toy 1.1.0 is kept", job.error or "")
+        went = "toy went from 1.1.0 to 1.0.0."
         self.assertEqual(
-            self.rig.activity()[-2:], [("module-rollback", "ok", ""), ("module-rollback", "failed", job.error)]
+            self.rig.activity()[-2:], [("module-rollback", "ok", went), ("module-rollback", "failed", job.error)]
         )
         job = await self.rig.done(self.rig.modules.upgrader.rollback("toy"))
         self.assertEqual(job.status, "succeeded", job)
@@ -110,8 +111,13 @@ class Upgrades(TestCase):
         job = await self.rig.done(self.rig.modules.upgrader.restore("toy"))
         self.assertEqual(job.status, "succeeded", job)
         await self.assert_old(("1.0.0", "1.1.0"))
-        acts = ("module-install", "module-upgrade", "module-rollback", "module-restore-data")
-        self.assertEqual(self.rig.activity(), [(act, "ok", "") for act in acts])
+        acts = (
+            ("module-install", ""),
+            ("module-upgrade", "toy went from 1.0.0 to 1.1.0."),
+            ("module-rollback", "toy went from 1.1.0 to 1.0.0."),
+            ("module-restore-data", ""),
+        )
+        self.assertEqual(self.rig.activity(), [(act, "ok", why) for act, why in acts])
 
     @run
     async def test_an_upgrade_that_fails_leaves_the_data_of_the_version_before(self) -> None:
