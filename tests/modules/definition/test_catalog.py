@@ -19,7 +19,16 @@ HELLO = {
 }
 
 
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+
 class Built(SynchronousTestCase):
+    def test_the_reference_modules_say_of_themselves_what_their_catalog_says(self) -> None:
+        """The catalog's words are shown before an installation, the module's own afterwards."""
+        for entry in load(EXAMPLES / "catalog.json", Path(self.mktemp())).entries:
+            manifest = json.loads((EXAMPLES / entry.short / ".parachute" / "module.json").read_text())
+            self.assertEqual(manifest["tagline"], entry.tagline)
+
     def test_the_published_modules(self) -> None:
         catalog = Catalog()
         self.assertEqual(
