@@ -193,7 +193,7 @@ class Connection(Held, BaseProtocol):
 
     def check(self, now: float) -> None:
         """Once a second, cheaper than a timer each: enforce a deadline, and notice clients that close too early."""
-        if self._read_all and sockets.is_dead(self.transport):
+        if (self._read_all or self._paused) and sockets.is_dead(self.transport):
             self.transport.abortConnection()
             return
         if self._unsettled:

@@ -100,14 +100,14 @@ class Tunnel:
         if self._frames.between and not self._frames.closed:
             self._connection.put(close_frame(code))
         self._release()
-        self._upstream.transport.loseConnection()
+        self._upstream.end_tunnel()
         self._connection.end_tunnel()
 
     def client_lost(self) -> None:
         """The client is gone: deliver what it sent to the module, then close."""
         if self._open:
             self._release()
-            self._upstream.transport.loseConnection()
+            self._upstream.end_tunnel()
 
     def held(self, *, exactly: bool) -> int:
         return self._upstream.held(exactly=exactly)

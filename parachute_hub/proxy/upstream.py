@@ -205,10 +205,18 @@ class Upstream(BaseProtocol):
             self._left -= count
         passed(count)
 
+    def end_tunnel(self) -> None:
+        """Close once the module has taken what is queued, which it has as long for as for the head of a response."""
+        if self._state is _TUNNEL:
+            self._pool.heads_begun[self] = self._pool.now
+            self.transport.loseConnection()
+
     def late(self) -> None:
-        """The head of a response began long ago."""
+        """The head of a response, or the end of a tunnel, began long ago."""
         if self._state is _HEAD and self._buffer:
             self._fail("the head of its answer did not end")
+        elif self._state is _TUNNEL:
+            self.transport.abortConnection()
 
     def drop(self) -> None:
         """The sink is gone: abort the request."""
@@ -239,6 +247,7 @@ class Upstream(BaseProtocol):
         self._pool.lost(self)
         sink, self._sink = self._sink, None
         if self._state is _TUNNEL:
+            self._state = _IDLE
             lost, self._lost, self._receive = self._lost, _nothing, not_connected
             lost()
         elif sink is None:

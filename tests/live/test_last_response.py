@@ -2,12 +2,15 @@
 
 import select
 import socket
+import struct
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.internet import reactor
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
@@ -18,11 +21,32 @@ from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.model import ModuleView
 from parachute_hub.proxy.poller import poller
 from parachute_hub.proxy.routes import Mount, Table
+from tests.live.test_proxy_streams import HANDSHAKE
 
 REAL: Any = reactor
 MB = 1024 * 1024
 # More than a kernel takes for a client that does not read, and less than a module's response that is paused.
 PAGE = b"x" * 30_000
+
+
+class Deaf(Protocol):
+    """A module that accepts a WebSocket or an upload, and reads no more of it."""
+
+    transport: Any
+    living: "ClassVar[set[Deaf]]" = set()
+
+    def connectionMade(self) -> None:
+        self.living.add(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.living.discard(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.transport.pauseProducing()
+        if b"websocket" in data:
+            self.transport.write(
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+            )
 
 
 class Ready:
@@ -59,11 +83,13 @@ class LastResponseTests(TestCase):
     timeout = 60
     addresses = 0
 
-    def front(self, limits: Limits) -> Front:
-        module = REAL.listenTCP(0, Site(Page()), interface="127.0.0.1")
+    def front(self, limits: Limits, module: Any = None) -> Front:
+        module = REAL.listenTCP(0, module or Site(Page()), interface="127.0.0.1")
         self.addCleanup(module.stopListening)
         self.module_port = module_port = module.getHost().port
-        table = Table.build((Mount("notes", b"/notes", module_port, strip=True),), ("hub.test",), "https://hub.test")
+        table = Table.build(
+            (Mount("notes", b"/notes", module_port, strip=True, websocket=True),), ("hub.test",), "https://hub.test"
+        )
         front = Front(
             site=Site(Page()),
             backend=Backend(table=lambda: table, modules=Ready(module_port)),
@@ -161,3 +187,35 @@ class LastResponseTests(TestCase):
         self.assertTrue((await self.taken(await self.client("/api/page"))).endswith(PAGE))
         self.assertGreater(len(crowd), front.connections - 64)
         stalled.close()
+
+    async def test_one_that_vanishes_while_its_module_does_not_read(self) -> None:
+        """Nothing is read from it then, so that nothing tells but its socket."""
+        for path, lines in (("/notes/up", ("Content-Length: 9000000",)), ("/notes/ws", HANDSHAKE)):
+            await self.vanishes(path, *lines)
+
+    async def vanishes(self, path: str, *lines: str) -> None:
+        front = self.front(Limits(), Factory.forProtocol(Deaf))
+        client = await self.client(path, *lines, method="POST" if path == "/notes/up" else "GET")
+        await until(lambda: front.under_way(self.module_port) and (path == "/notes/up" or self.arrived(client)))
+        rounds = 0
+        while rounds < 20:
+            await deferLater(REAL, 0.005)
+            rounds = 0 if self.sends(client) or not any(one._paused for one in front._limiter) else rounds + 1
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        await until(lambda: not front.connections)
+        self.assertEqual(front.websockets, 0)
+        for module in tuple(Deaf.living):
+            module.transport.abortConnection()
+        await until(lambda: not Deaf.living and not front.under_way(self.module_port))
+
+    def arrived(self, client: socket.socket) -> bool:
+        """Whether something can be read."""
+        return bool(select.select([client], [], [], 0)[0])
+
+    def sends(self, client: socket.socket) -> bool:
+        """Whether the front, or the kernel for it, takes more from this client."""
+        try:
+            return client.send(bytes(MB)) > 0
+        except BlockingIOError:
+            return False

@@ -48,6 +48,17 @@ class TunnelTests(SynchronousTestCase):
         self.assertTrue(taken.endswith(b"\r\n\r\nfirst"))
         self.assertEqual(module.take(), b"early")
 
+    def test_a_module_that_takes_nothing_keeps_no_tunnel_that_ended(self) -> None:
+        client, module = self.opened()
+        # As with a real transport that has something queued.
+        module.loseConnection = lambda: None  # type: ignore[method-assign]
+        client.hang_up()
+        self.rig.pass_time(28)
+        self.assertTrue(module.connected)
+        self.rig.pass_time(4)
+        self.assertFalse(module.connected)
+        self.assertEqual(self.rig.front.under_way(module.getHost().port), 0)
+
     def test_much_that_came_early_is_not_lost(self) -> None:
         client = self.rig.ask(handshake())
         for _ in range(70):
