@@ -73,9 +73,10 @@ def makeService(options: Options) -> IService:
     except (HomeError, CannotListen) as error:
         raise SystemExit(f"parachute: {error}") from None
     except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
         raise SystemExit(
-            f"parachute: The hub cannot start: {error.filename}: {error.strerror}. Check the disk and who owns the "
-            "folder, or choose another with --home."
+            f"parachute: The hub cannot start: {where}{error.strerror}. Check the disk and who owns the folder, or "
+            "choose another with --home."
         ) from None
     return hub
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.live.harness import OWNER, ROOT, HubProcess, fetch, hub, packed_examples
+from tests.live.ports import free_port
 
 
 def run(home: Path, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -210,6 +211,13 @@ class WithoutHub(SynchronousTestCase):
             )
         one.wait_for(lambda: one.client.running, "the hub")
         self.assertEqual(one.stop(), -signal.SIGTERM)
+
+    def test_a_home_that_no_disk_takes(self) -> None:
+        """What the hub itself finds is a line, too."""
+        for home, said in (("x" * 300, "File name too long. Check the disk"), ("/dev/null", "a file in the place of")):
+            ended = run(Path(home), "serve", "--listen", str(free_port()))
+            self.assertEqual((ended.returncode, len(ended.stderr.splitlines())), (1, 1), ended.stderr)
+            self.assertIn(said, ended.stderr)
 
     def test_every_word_explains_itself(self) -> None:
         """--help names the variables; each shell gets its completion."""
