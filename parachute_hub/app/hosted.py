@@ -37,6 +37,7 @@ from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import read_bounded
 from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.heap import give_back
+from parachute_hub.system.reactor_lag import LagProbe
 from parachute_hub.system.records import define, frozen
 from parachute_hub.system.strict_json import BadJson
 from parachute_hub.system.timers import Rest, every
@@ -282,11 +283,13 @@ class HostComposition:
     _files: FileWriter
     _clock: Any
     _rest: Rest
+    _lag: LagProbe
     _running: list[LoopingCall] = field(factory=list, init=False)
 
     async def start(self) -> None:
         """Start the module, if it is installed and shall run."""
         heed_signals()
+        self._lag.startService()
         self._engine.supervisor.startService()
         self._engine.supervisor.boot([one for one in self._engine.modules.files.to_start() if one == self.module.short])
         self._running += [
@@ -301,6 +304,7 @@ class HostComposition:
         for timer in self._running:
             timer.stop()
         await self._engine.modules.jobs.stop()
+        self._lag.stopService()
         await self._engine.supervisor.stopService()
         self._engine.modules.files.outside.files.stop()
 
@@ -318,11 +322,17 @@ async def compose(core: ProcessContext, *, records: HostRecords, gate: Gate, fil
     for job in await engine.modules.recover():
         _log.warn("{kind} of {short} was interrupted. {text}", kind=job.kind, short=job.short, text=job.error or "")
     table = Table.unknown(core.settings.issuer)
+    lag = LagProbe(clock=core.reactor, now=time.monotonic)
+
+    def began() -> None:
+        lag.attend()
+        engine.supervisor.attend()
+
     return HostComposition(
         backend=Backend(
             table=lambda: table,
             modules=ModuleStatusViews(engine.supervisor, engine.sleeper, engine.elsewhere),
-            began=engine.supervisor.attend,
+            began=began,
         ),
         module=HostedModule(short, engine, gate, files, f"{core.health.instance}", home / short / "data"),
         moves=moves,
@@ -330,4 +340,5 @@ async def compose(core: ProcessContext, *, records: HostRecords, gate: Gate, fil
         files=files,
         clock=core.reactor,
         rest=core.rest,
+        lag=lag,
     )
