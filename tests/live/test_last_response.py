@@ -5,11 +5,14 @@ import socket
 import struct
 from collections.abc import Callable
 from functools import partial
+from ssl import CERT_NONE, SSLWantReadError, SSLWantWriteError, create_default_context
 from typing import Any, ClassVar
 
 from twisted.internet import reactor
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.ssl import KeyPair, PrivateCertificate
 from twisted.internet.task import deferLater
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from twisted.web.iweb import IRequest
@@ -67,8 +70,12 @@ class Page(Resource):
 
     isLeaf = True
 
+    def __init__(self, content: bytes = PAGE) -> None:
+        super().__init__()
+        self._content = content
+
     def render_GET(self, request: IRequest) -> bytes:
-        return PAGE
+        return self._content
 
     render_POST = render_GET
 
@@ -83,7 +90,9 @@ class LastResponseTests(TestCase):
     timeout = 60
     addresses = 0
 
-    def front(self, limits: Limits, module: Any = None) -> Front:
+    def front(
+        self, limits: Limits, module: Any = None, page: bytes = PAGE, certificate: PrivateCertificate | None = None
+    ) -> Front:
         module = REAL.listenTCP(0, module or Site(Page()), interface="127.0.0.1")
         self.addCleanup(module.stopListening)
         self.module_port = module_port = module.getHost().port
@@ -91,14 +100,15 @@ class LastResponseTests(TestCase):
             (Mount("notes", b"/notes", module_port, strip=True, websocket=True),), ("hub.test",), "https://hub.test"
         )
         front = Front(
-            site=Site(Page()),
+            site=Site(Page(page)),
             backend=Backend(table=lambda: table, modules=Ready(module_port)),
             clock=REAL,
             connector=REAL,
             limits=limits,
             attach=poller(REAL),
         )
-        port = REAL.listenTCP(0, front, interface="127.0.0.1")
+        served = front if certificate is None else TLSMemoryBIOFactory(certificate.options(), False, front)
+        port = REAL.listenTCP(0, served, interface="127.0.0.1")
         front.listening(port)
         self.port = port.getHost().port
         self.addCleanup(lambda: front.drain(0.0))
@@ -146,6 +156,35 @@ class LastResponseTests(TestCase):
         self.assertLessEqual(front._stalls.held, MB, (path, lines))
         await until(lambda: front.connections < 60)
         self.assertGreater(front.connections, 3, (path, lines))
+        for client in crowd:
+            client.close()
+        await until(lambda: not front.connections)
+
+    async def test_what_is_not_taken_counts_over_tls(self) -> None:
+        """As from devices at home, which the hub itself answers over TLS."""
+        large = 10 * PAGE
+        front = self.front(
+            Limits(stalled_bytes=MB), page=large, certificate=KeyPair.generate().selfSignedCert(1, CN="hub.test")
+        )
+        trusting = create_default_context()
+        trusting.check_hostname, trusting.verify_mode = False, CERT_NONE
+        crowd = []
+        for _ in range(12):
+            plain = await self.client()
+            client = trusting.wrap_socket(plain, do_handshake_on_connect=False)
+            self.addCleanup(client.close)
+            while True:
+                try:
+                    client.do_handshake()
+                    break
+                except (SSLWantReadError, SSLWantWriteError):
+                    await deferLater(REAL, 0.001)
+            client.sendall(b"GET /api/page HTTP/1.1\r\nHost: hub.test\r\n\r\n")
+            crowd.append(client)
+        await until(partial(self.have_come, front, 12))
+        # What waits in the kernel alone would leave room for twice as many.
+        await until(lambda: front.connections <= 4)
+        self.assertGreater(front.connections, 1)
         for client in crowd:
             client.close()
         await until(lambda: not front.connections)
