@@ -190,6 +190,8 @@ class Held:
         unsent = sockets.unsent(self.transport) > 0
         late, self._late = self._late, unsent
         if not unsent:
+            if late and self.state is ReadState.LINGER and self.deadline is not None:
+                self.deadline = self._dispatcher.now + self._dispatcher.limits.linger_seconds
             return
         self._unsettled = 1
         if self._complete and self.deadline is not None:

@@ -8,7 +8,7 @@ import weakref
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.proxy import stalls
+from parachute_hub.proxy import stalls, transport
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.routes import Mount
 from parachute_hub.proxy.shares import network
@@ -327,6 +327,22 @@ class RemainsTests(SynchronousTestCase):
             client.hang_up()
         rig.pass_time(1)
         self.assertEqual((rig.front._stalls._backlog._blamed, network.cache_info().currsize), ({}, 0))
+
+
+class LingerTests(SynchronousTestCase):
+    def test_a_client_that_took_all_late_is_not_kept(self) -> None:
+        """A kernel may wait for the acknowledgement of the end alone, while the front looks."""
+        rig = Rig(limits=Limits(linger_seconds=2.0))
+        self.addCleanup(rig.stop)
+        left = 1
+        self.patch(transport, "unsent", lambda socket: left)
+        client = rig.ask(get("/notes/", "Connection: close", "Content-Length: 4", method="POST") + b"form")
+        rig.modules.newest.deliver(ok())
+        rig.pass_time(5)
+        self.assertTrue(client.connected)
+        left = 0
+        rig.pass_time(4)
+        self.assertFalse(client.connected)
 
 
 class HalfClosedTests(SynchronousTestCase):
