@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 from typing import Any, get_args
 
+from twisted.internet.process import ProcessReader, reapProcessHandlers
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
@@ -57,7 +58,13 @@ class Faults(TestCase):
         self.rig.registry.publish({**module(), **BALLAST})
 
     def tearDown(self) -> Any:
-        return run(lambda test: test.rig.stop())(self)
+        return run(lambda test: test.stop())(self)
+
+    async def stop(self) -> None:
+        """End everything. The reactor hears of a process that ended a moment later than others see it."""
+        await self.rig.stop()
+        while reapProcessHandlers or any(isinstance(one, ProcessReader) for one in CLOCK.getReaders()):
+            await deferLater(CLOCK, 0.02)
 
     async def install(self, request: InstallRequest = TOY) -> Job:
         return await self.rig.done(self.rig.modules.installer.install(request))
