@@ -35,7 +35,7 @@ from parachute_hub.app.night_updates import night_updates
 from parachute_hub.app.notices import build_notices
 from parachute_hub.app.problems import build_problems
 from parachute_hub.app.reach import build_reach
-from parachute_hub.app.runtime import ModuleRuntime, build_engine, start_modules
+from parachute_hub.app.runtime import ModuleRuntime, attending, build_engine, start_modules
 from parachute_hub.app.site_map import (
     admin_parts,
     attended,
@@ -153,7 +153,7 @@ async def compose(core: ProcessContext, on: Foundation, entrance: Entrance) -> C
     return Composition(
         backend=Backend(
             table=tables.table,
-            began=_attending(lag, engine),
+            began=attending(lag, engine),
             modules=ModuleStatusViews(engine.supervisor, engine.sleeper, engine.elsewhere),
             tokens=ProxyGuard(oauth.guard, tally.refused),
             has_session=accounts.recogniser.has_session,
@@ -218,16 +218,6 @@ def _addresses(host: str) -> list[str]:
     return list(dict.fromkeys(str(found[4][0]) for found in socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)))
 
 
-def _attending(lag: LagProbe, engine: ModuleRuntime) -> Callable[[], None]:
-    """Tells those who rest while nobody uses the hub that a request begins."""
-
-    def began() -> None:
-        lag.attend()
-        engine.supervisor.attend()
-
-    return began
-
-
 def _running(work: Callable[[], Coroutine[Any, Any, None]]) -> "Deferred[None]":
     return Deferred.fromCoroutine(work())
 
@@ -276,7 +266,7 @@ async def without_database(core: ProcessContext, error: DatabaseUnusable) -> Com
         backend=Backend(
             table=tables.table,
             modules=ModuleStatusViews(engine.supervisor, engine.sleeper, engine.elsewhere),
-            began=_attending(lag, engine),
+            began=attending(lag, engine),
         ),
         engine=engine,
         lag=lag,

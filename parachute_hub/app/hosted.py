@@ -17,7 +17,7 @@ from parachute_hub.admin.modules_bodies import choices_of, settings_changes, ver
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.installed import ModuleStatusViews
 from parachute_hub.app.restart_in_place import heed_signals
-from parachute_hub.app.runtime import ModuleRuntime, build_engine, room_of
+from parachute_hub.app.runtime import ModuleRuntime, attending, build_engine, room_of
 from parachute_hub.host.gate import Gate
 from parachute_hub.host.moves import Moves
 from parachute_hub.host.records import HostRecords
@@ -324,15 +324,11 @@ async def compose(core: ProcessContext, *, records: HostRecords, gate: Gate, fil
     table = Table.unknown(core.settings.issuer)
     lag = LagProbe(clock=core.reactor, now=time.monotonic)
 
-    def began() -> None:
-        lag.attend()
-        engine.supervisor.attend()
-
     return HostComposition(
         backend=Backend(
             table=lambda: table,
             modules=ModuleStatusViews(engine.supervisor, engine.sleeper, engine.elsewhere),
-            began=began,
+            began=attending(lag, engine),
         ),
         module=HostedModule(short, engine, gate, files, f"{core.health.instance}", home / short / "data"),
         moves=moves,

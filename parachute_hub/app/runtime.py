@@ -48,6 +48,7 @@ from parachute_hub.system.executors import WriterThread
 from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.pinned import loopback_agent
 from parachute_hub.system.public_addresses import is_nearby, is_public
+from parachute_hub.system.reactor_lag import LagProbe
 from parachute_hub.system.records import frozen
 from parachute_hub.system.timers import Rest
 
@@ -190,6 +191,16 @@ def _tell(numbered: NumberedEvent) -> None:
     """Log notices for the operator."""
     if isinstance(numbered.event, Notice):
         _log.warn("{text}", text=numbered.event.text)
+
+
+def attending(lag: LagProbe, engine: ModuleRuntime) -> Callable[[], None]:
+    """Tells those who rest while nobody uses the hub that a request begins."""
+
+    def began() -> None:
+        lag.attend()
+        engine.supervisor.attend()
+
+    return began
 
 
 def end_rest(rest: Rest, numbered: NumberedEvent) -> None:

@@ -19,9 +19,9 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from bench.proxy.ours import AlwaysReady
 from parachute_hub.proxy.front import Backend, Front
 from parachute_hub.proxy.limits import Limits
-from parachute_hub.proxy.model import ModuleView
 from parachute_hub.proxy.poller import poller
 from parachute_hub.proxy.routes import Mount, Table
 from tests.live.test_proxy_streams import HANDSHAKE
@@ -50,19 +50,6 @@ class Deaf(Protocol):
             self.transport.write(
                 b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
             )
-
-
-class Ready:
-    """One module that runs."""
-
-    def __init__(self, port: int) -> None:
-        self._view = ModuleView("ready", port=port)
-
-    def view(self, short: str) -> ModuleView:
-        return self._view
-
-    async def wake(self, short: str) -> bool:
-        return True
 
 
 class Page(Resource):
@@ -101,7 +88,7 @@ class LastResponseTests(TestCase):
         )
         front = Front(
             site=Site(Page(page)),
-            backend=Backend(table=lambda: table, modules=Ready(module_port)),
+            backend=Backend(table=lambda: table, modules=AlwaysReady(module_port)),
             clock=REAL,
             connector=REAL,
             limits=limits,
